@@ -1,0 +1,51 @@
+# sitin: every target prepares what it needs. `make help` lists them.
+# Overridable: PYTHON (a Python 3.11 or newer), APT=0 (install no system packages).
+
+PYTHON ?= $(shell command -v /usr/bin/python3 || command -v python3)
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+BIN := .venv/bin
+APT ?= 1
+
+# What a bot, the rehearsal and the tests take from the system.
+APT_PACKAGES := python3-venv chromium espeak-ng janus nodejs npm
+# What only the comparison with the usual way of recording takes.
+APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## install everything, start nothing
+
+demo: .venv/.ready ## hold a rehearsal meeting, send a bot into it, show what it reports
+	$(BIN)/sitin demo $(ARGS)
+
+serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
+	$(BIN)/sitin serve $(ARGS)
+
+test: .venv/.ready ## run all tests
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/.ready ## format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.ready ## measure; prints the table and writes it as JSON
+	@APT='$(APT)' scripts/system-packages $(APT_BENCH_PACKAGES)
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove what the targets made
+	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.ready: pyproject.toml uv.lock Makefile scripts/system-packages
+	@APT='$(APT)' scripts/system-packages $(APT_PACKAGES)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
+	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	$(UV) sync --quiet --frozen --python "$(PYTHON)"
+	@touch $@

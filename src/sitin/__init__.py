@@ -1,0 +1,1 @@
+"""sitin sends bots that sit in on meetings, record them, and report."""

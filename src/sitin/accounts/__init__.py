@@ -1,0 +1,1 @@
+"""Teams, API keys and what a key may do. Used by every route."""

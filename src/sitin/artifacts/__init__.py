@@ -1,0 +1,1 @@
+"""What a recording leaves behind: stored, signed, expired. Used by bots and api."""

@@ -1,0 +1,1 @@
+"""Bots from request to result, and the only writer of a bot's status. Used by api and cli."""

@@ -1,0 +1,1 @@
+"""Database, clock, ids, crypto, HTTP, errors: tools that know no noun of the domain."""

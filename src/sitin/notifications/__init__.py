@@ -1,0 +1,1 @@
+"""Outbox, webhook endpoints, deliveries, callbacks. Written to in the transaction of the cause."""

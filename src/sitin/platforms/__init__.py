@@ -1,0 +1,1 @@
+"""What is particular to each meeting platform: addresses, selectors, adapter, page script."""

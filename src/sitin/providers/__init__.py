@@ -1,0 +1,1 @@
+"""Adapters to services outside: object stores and transcription engines."""

@@ -1,0 +1,1 @@
+"""Meetings held on this machine: pages that behave like the platforms', over real WebRTC."""

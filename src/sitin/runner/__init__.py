@@ -1,0 +1,1 @@
+"""One bot, one process. Supervised from outside, never opens the database."""

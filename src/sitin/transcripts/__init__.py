@@ -1,0 +1,1 @@
+"""From audio to utterances with participants' names. Asked by bots, answers by job."""
