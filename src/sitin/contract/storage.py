@@ -23,7 +23,7 @@ class ObjectNotFoundError(Exception):
 class ObjectStore(Protocol):
     """A flat store of objects by key; keys are relative and use ``/``.
 
-    Every method may raise ``sitin.contract.failures.RetriableError`` when the store is out of reach.
+    Every method may raise ``RetriableError`` of ``sitin.contract.failures``.
     """
 
     async def put_file(self, key: str, path: Path, *, content_type: str) -> None:

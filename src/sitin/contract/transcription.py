@@ -63,7 +63,7 @@ class EngineCapabilities:
 class TranscriptionEngine(Protocol):
     """Turns audio into utterances.
 
-    Raises ``RetriableError``, ``ActionRequiredError`` or ``PermanentError`` of ``sitin.contract.failures``.
+    Raises one of the three kinds of ``sitin.contract.failures``.
     """
 
     @property

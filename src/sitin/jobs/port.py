@@ -1,0 +1,81 @@
+"""The narrow door to the job library: what a room needs to have work done later.
+
+A job is a frozen payload of a class of its own; ``Jobs.enqueue`` joins the caller's transaction,
+so the job exists exactly when the row that it is about does. Handlers run at least once and may
+run twice.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+class Task(StrEnum):
+    """The names of all tasks; every job is one of these."""
+
+    LAUNCH_BOT = "launch_bot"
+    TRANSCRIBE = "transcribe"
+    TRANSCRIBED = "transcribed"
+    DELIVER_WEBHOOK = "deliver_webhook"
+    DELIVER_CALLBACK = "deliver_callback"
+
+
+class JobPayload(BaseModel):
+    """What a job is about: ids, never the state itself, which is in the rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    task: ClassVar[Task]
+
+
+class RetryLaterError(Exception):
+    """Raised by a handler that wants to be called again.
+
+    Attributes:
+        after: How long to wait at least.
+    """
+
+    def __init__(self, after: timedelta) -> None:
+        super().__init__(f"retry after {after}")
+        self.after = after
+
+
+P = TypeVar("P", bound=JobPayload)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler(Generic[P]):
+    """Does one task. ``concurrency`` bounds how many run at once in one process."""
+
+    payload: type[P]
+    run: Callable[[P], Awaitable[None]]
+    concurrency: int = 10
+
+
+class Jobs(Protocol):
+    """Enqueues and cancels."""
+
+    async def enqueue(
+        self,
+        session: AsyncSession,
+        job: JobPayload,
+        *,
+        delay: timedelta = timedelta(0),
+        key: str | None = None,
+    ) -> None:
+        """Add a job in the caller's transaction.
+
+        Of jobs with the same ``key`` one at most waits; a further one is dropped silently.
+        """
+        ...
+
+    async def cancel(self, session: AsyncSession, task: Task, *, key: str) -> None:
+        """Remove the waiting job of this key, if there is one; a running one goes on."""
+        ...
+
+
+AnyHandler = Handler[Any]
