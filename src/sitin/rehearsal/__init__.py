@@ -3,6 +3,7 @@
 ``Rehearsal(script)`` holds one meeting; ``docs/rehearsal.md`` tells how to use it.
 """
 
+from sitin.rehearsal.conversation import conversation, speech_from
 from sitin.rehearsal.errors import ControlError, ScriptError
 from sitin.rehearsal.meeting import Meeting, MeetingState
 from sitin.rehearsal.script import Script, load_script
@@ -19,5 +20,7 @@ __all__ = [
     "ScriptError",
     "Truth",
     "Turn",
+    "conversation",
     "load_script",
+    "speech_from",
 ]

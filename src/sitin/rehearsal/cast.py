@@ -103,12 +103,6 @@ class Cast:
             person.camera = None
         self._on_change()
 
-    def empty(self) -> None:
-        """Everybody leaves, because the meeting is over."""
-        for person in self.people:
-            if person.present:
-                self.leave(person.spec.id)
-
     def _enter(self, person: Person) -> None:
         person.device_id = self.new_device()
         # Any number that no other stay has; the first ones are Meet's own to its tracks' SSRCs.

@@ -19,10 +19,10 @@ class ScriptClock:
         """Whether the script has begun."""
         return self._zero is not None
 
-    def start(self) -> None:
-        """Begin now; a clock that runs already goes on as it is."""
+    def start(self, at: float | None = None) -> None:
+        """Begin now, or at this time of the event loop; a clock that runs goes on as it is."""
         if self._zero is None:
-            self._zero = self._loop.time()
+            self._zero = self._loop.time() if at is None else at
             self._started.set()
 
     async def started(self) -> None:

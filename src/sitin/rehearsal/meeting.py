@@ -1,4 +1,4 @@
-"""One meeting while it is held: its visitors, its script, its live controls.
+"""One meeting while it is held: its people, its visitors, its script, its live controls.
 
 Used through ``sitin.rehearsal.Rehearsal`` and by the control routes. Controls take effect at once
 and raise ``ControlError`` where they do not fit; the awaitable methods wait for something to have
@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from starlette.websockets import WebSocket
@@ -17,10 +17,12 @@ from starlette.websockets import WebSocket
 from sitin.contract.base import Frozen
 from sitin.kit.clock import SystemClock
 from sitin.kit.ids import new_id
+from sitin.platforms.meet import wire_pb2 as wire
 from sitin.rehearsal.cast import Cast
 from sitin.rehearsal.clock import ScriptClock
 from sitin.rehearsal.errors import ControlError
 from sitin.rehearsal.film import FilmStore
+from sitin.rehearsal.lobby import Lobby, Refusal
 from sitin.rehearsal.meet.collections import outputs_of, sync_reply, users_of, visitor_user
 from sitin.rehearsal.meet.connection import Surroundings
 from sitin.rehearsal.meet.visitor import MeetVisitor
@@ -35,16 +37,6 @@ from sitin.rehearsal.voices import utterance, voice_of
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-Refusal = Literal["denied", "no_response", "cannot_join", "connection_problem"]
-
-_REFUSALS: dict[str, Refusal] = {
-    "deny": "denied",
-    "no_response": "no_response",
-    "cannot_join": "cannot_join",
-    "connection_problem": "connection_problem",
-}
-"""A script's answer → the screen and outcome it leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +75,24 @@ class Meeting:
         self._film = film
         self._truth_path = truth_path
         self._ledger = Ledger(script.code)
-        self._cast = Cast(script, self._ledger, on_change=self._people_changed)
-        self._stage = SoundStage(
-            self.clock, self._ledger, on_speaking=self._speaking_changed, on_caption=self._captioned
-        )
-        self._visitors: dict[str, MeetVisitor] = {}
-        self._answers: dict[str, asyncio.Task[None]] = {}
-        self._host_is_here = asyncio.Event()
         self._changes = _Changes()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._cast = Cast(script, self._ledger, on_change=self._people_changed)
+        self._lobby = Lobby(
+            script.admission,
+            self._ledger,
+            new_device=self._cast.new_device,
+            on_change=self._changes.fire,
+        )
+        self._stage = SoundStage(
+            self.clock,
+            self._ledger,
+            on_speaking=self._speaking_changed,
+            on_caption=self._captioned,
+            on_quiet=self._changes.fire,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
         self._pictures_ready = asyncio.Event()
-        self._played = False
+        self._timeline_done = False
         self._chats = 0
 
     # -- where it is ----------------------------------------------------------------------------
@@ -110,7 +109,7 @@ class Meeting:
 
     @property
     def browser_args(self) -> tuple[str, ...]:
-        """Chromium's flags without which the browser refuses certificate or loopback media."""
+        """Chromium's flags without which it refuses the certificate or media over loopback."""
         return self.address.browser_args
 
     @property
@@ -135,8 +134,7 @@ class Meeting:
     async def open(self) -> None:
         """Make what is said and begin to hold the meeting. Raises ``ScriptError``."""
         for speech in await load_speech(self.script):
-            person = self._cast.person(speech.who)
-            self._stage.schedule(speech.at, person, speech.utterance)
+            self._stage.schedule(speech.at, self._cast.person(speech.who), speech.utterance)
         if self.script.video.sync_marks:
             self._stage.beep(self._cast.people[0])
         self._spawn(self._stage.run())
@@ -151,61 +149,45 @@ class Meeting:
 
     async def close(self) -> None:
         """Stop holding it and write the truth."""
-        for visitor in list(self._visitors.values()):
-            await visitor.hang_up()
-        tasks = [*self._tasks, *self._answers.values()]
-        for task in tasks:
+        await self._lobby.close()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._write_truth()
 
     # -- controls -------------------------------------------------------------------------------
 
     def host_arrives(self) -> None:
         """The host comes; whoever waited for that goes on."""
-        self._host_is_here.set()
+        self._lobby.host_arrives()
 
     def admit(self, visitor: str | None = None) -> None:
         """Let a visitor in, or all who wait."""
-        for waiting in self._waiting(visitor):
-            self._stop_answering(waiting)
-            waiting.device_id = self._cast.new_device()
-            self._note_visit(
-                waiting.id, device_id=waiting.device_id, admitted_at=SystemClock().now()
-            )
-            waiting.admit()
+        self._lobby.admit(visitor)
 
     def refuse(self, how: Refusal = "denied", visitor: str | None = None) -> None:
         """Turn a visitor away, or all who wait."""
-        for waiting in self._waiting(visitor):
-            self._stop_answering(waiting)
-            self._over(waiting, how)
+        self._lobby.refuse(how, visitor)
 
     def deny(self, visitor: str | None = None) -> None:
-        """Turn a visitor away by the hand of somebody inside."""
-        self.refuse("denied", visitor)
+        """Turn a visitor away, or all who wait, by the hand of somebody inside."""
+        self._lobby.refuse("denied", visitor)
 
     def remove_bot(self, visitor: str | None = None) -> None:
         """Remove a visitor from the call, or all."""
-        inside = [v for v in self._visitors.values() if v.in_call and visitor in (None, v.id)]
-        if not inside:
-            raise ControlError("visitor: nobody of that kind is in the call")
-        for removed in inside:
-            removed.removed()
-            self._over(removed, "removed")
+        self._lobby.remove(visitor)
+        self._people_changed()
 
     def end(self) -> None:
         """End the meeting for everyone."""
         if self._ledger.ended_at is not None:
             raise ControlError("the meeting has ended already")
         self._ledger.ended_at = SystemClock().now()
-        for visitor in list(self._visitors.values()):
-            self._stop_answering(visitor)
-            if self._unsettled(visitor.id):
-                self._over(visitor, "ended")
+        self._lobby.end()
         for person in self._cast.people:
             self._stage.silence(person)
-        self._cast.empty()
+            if person.present:
+                self._cast.leave(person.spec.id)
         self._write_truth()
         self._changes.fire()
 
@@ -248,8 +230,10 @@ class Meeting:
         self._send_chat(person.device_id, person.spec.name, text)
 
     async def say(self, who: str, text: str, audio: Path | None = None) -> None:
-        """A participant speaks now; returns when it has begun to be due. Raises ``ScriptError``."""
+        """A participant speaks from now on. Raises ``ScriptError`` for what cannot be spoken."""
         person = self._cast.present_person(who)
+        if not self.clock.running:
+            raise ControlError("nobody can speak before the script's clock runs")
         spoken = await utterance(
             Say(at=0, who=who, text=text, audio=audio), voice_of(person.spec, person.position)
         )
@@ -259,22 +243,15 @@ class Meeting:
 
     async def asked(self) -> Visit:
         """Wait until a visitor asks to join and is not answered yet."""
-        return await self._changes.until(lambda: self._visit_with("waiting"))
+        return await self._changes.until(lambda: self._lobby.latest("waiting"))
 
     async def joined(self) -> Visit:
         """Wait until a visitor is in the call and its media is connected."""
-        return await self._changes.until(lambda: self._visit_with("in_call"))
+        return await self._changes.until(lambda: self._lobby.latest("in_call"))
 
     async def left(self) -> Visit:
-        """Wait until nobody visits any more who did; the last one's visit."""
-
-        def gone() -> Visit | None:
-            visits = list(self._ledger.visits.values())
-            if not visits or any(self._unsettled(visit.visitor) for visit in visits):
-                return None
-            return max(visits, key=lambda visit: visit.left_at or visit.asked_at)
-
-        return await self._changes.until(gone)
+        """Wait until every visit is over, after there was one; the last one's visit."""
+        return await self._changes.until(self._lobby.last_to_leave)
 
     async def ended(self) -> None:
         """Wait until the meeting has ended."""
@@ -286,7 +263,7 @@ class Meeting:
 
     async def played(self) -> None:
         """Wait until the timeline is done and nobody speaks any more."""
-        await self._changes.until(lambda: self._played and self._stage.quiet)
+        await self._changes.until(lambda: self._timeline_done and self._stage.quiet)
 
     async def pictures_ready(self) -> None:
         """Wait until the pictures of the script's first minute are made."""
@@ -298,38 +275,34 @@ class Meeting:
         """Serve a page that has been opened, until it goes away."""
         surroundings = Surroundings(self.script, self.clock, self._stage, self._film, self._ledger)
         visitor = MeetVisitor(str(new_id()), socket, self, surroundings)
-        self._visitors[visitor.id] = visitor
+        self._lobby.visitors[visitor.id] = visitor
         if self._ledger.ended_at is not None:
             visitor.show_screen("expired")
         elif self.script.entrance in (Entrance.OPEN, Entrance.CAPTCHA):
-            captcha = self.script.entrance is Entrance.CAPTCHA
-            options = self.script.prejoin.model_dump(mode="json")
-            visitor.show_screen("prejoin", options=options, captcha=captcha, visitor=visitor.id)
+            visitor.show_screen(
+                "prejoin",
+                options=self.script.prejoin.model_dump(mode="json"),
+                captcha=self.script.entrance is Entrance.CAPTCHA,
+                visitor=visitor.id,
+            )
         else:
             visitor.show_screen(self.script.entrance.value)
         try:
             await visitor.run()
         finally:
-            del self._visitors[visitor.id]
-            self._people_changed()
+            del self._lobby.visitors[visitor.id]
 
     def sync_reply(self, visitor_id: str) -> bytes | None:
-        """Everybody who is there, as the page fetches it; ``None`` for an unknown visitor."""
-        visitor = self._visitors.get(visitor_id)
+        """Everybody who is there, as the page fetches it; ``None`` for who is not in the call."""
+        visitor = self._lobby.visitors.get(visitor_id)
         if visitor is None or not visitor.in_call:
             return None
         return sync_reply(self._users_for(visitor))
 
     def visitor_asked(self, visitor: MeetVisitor, name: str) -> None:
         """A visitor asks to join."""
-        if visitor.id in self._ledger.visits or self._ledger.ended_at is not None:
-            return
-        visitor.name = name
-        self._ledger.visits[visitor.id] = Visit(
-            visitor=visitor.id, name=name, device_id="", asked_at=SystemClock().now()
-        )
-        self._answers[visitor.id] = asyncio.create_task(self._answer(visitor))
-        self._changes.fire()
+        if self._ledger.ended_at is None:
+            self._lobby.ask(visitor, name)
 
     def visitor_entered(self, visitor: MeetVisitor) -> None:  # noqa: ARG002 - part of the Protocol
         """A visitor is in the call."""
@@ -337,20 +310,16 @@ class Meeting:
 
     def visitor_connected(self, visitor: MeetVisitor) -> None:
         """A visitor's media is connected."""
-        self._note_visit(visitor.id, connected_at=SystemClock().now(), outcome="in_call")
-        self._start_clock()
+        if self._lobby.connected(visitor):
+            self._start_clock()
 
     def visitor_left(self, visitor: MeetVisitor, *, by_button: bool) -> None:
         """A visitor has left, or its page is gone."""
-        self._stop_answering(visitor)
-        visitor.in_call = False
-        if self._unsettled(visitor.id):
-            outcome = "left" if by_button else "gone"
-            self._note_visit(visitor.id, outcome=outcome, left_at=SystemClock().now())
-            self._write_truth()
+        self._lobby.left(visitor, "left" if by_button else "gone")
         if by_button:
             visitor.show_screen("left")
         self._people_changed()
+        self._write_truth()
 
     def visitor_wrote(self, visitor: MeetVisitor, text: str) -> None:
         """A visitor wrote to everybody."""
@@ -360,117 +329,61 @@ class Meeting:
     # -- inside ---------------------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_reported(work, self.script.code))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.append(asyncio.create_task(_reported(work, self.script.code)))
 
     def _start_clock(self) -> None:
         if not self.clock.running:
-            self.clock.start()
+            # On a beat, so that sound and pictures of the same moment leave at the same instant.
+            self.clock.start(at=self._stage.next_beat_at)
             self._ledger.clock_started_at = SystemClock().now()
             self._changes.fire()
 
-    async def _answer(self, visitor: MeetVisitor) -> None:
-        """Let those inside answer a visitor as the script says."""
-        admission = self.script.admission
-        loop = asyncio.get_running_loop()
-        asked = loop.time()
-        if not self._host_is_here.is_set() and admission.host_arrives_after != 0:
-            visitor.show_screen("waiting_for_host")
-            try:
-                async with asyncio.timeout(admission.host_arrives_after):
-                    await self._host_is_here.wait()
-            except TimeoutError:
-                self._host_is_here.set()
-        if admission.answer == "wait" or admission.after > loop.time() - asked:
-            visitor.show_screen("lobby")
-        if admission.answer == "wait":
-            return
-        await asyncio.sleep(max(0.0, admission.after - (loop.time() - asked)))
-        if admission.answer == "admit":
-            self.admit(visitor.id)
-        else:
-            self.refuse(_REFUSALS[admission.answer], visitor.id)
-
-    def _stop_answering(self, visitor: MeetVisitor) -> None:
-        task = self._answers.pop(visitor.id, None)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-
-    def _waiting(self, visitor: str | None) -> list[MeetVisitor]:
-        waiting = [
-            item
-            for item in self._visitors.values()
-            if visitor in (None, item.id)
-            and item.id in self._ledger.visits
-            and self._ledger.visits[item.id].outcome == "waiting"
-            and self._ledger.visits[item.id].admitted_at is None
-        ]
-        if not waiting:
-            raise ControlError("visitor: nobody of that kind is waiting to be let in")
-        return waiting
-
-    def _over(self, visitor: MeetVisitor, outcome: Refusal | Literal["removed", "ended"]) -> None:
-        self._note_visit(visitor.id, outcome=outcome, left_at=SystemClock().now())
-        visitor.in_call = False
-        self._spawn(visitor.dismiss(outcome))
-        self._people_changed()
-
-    def _unsettled(self, visitor_id: str) -> bool:
-        visit = self._ledger.visits.get(visitor_id)
-        return visit is not None and visit.outcome in ("waiting", "in_call")
-
-    def _visit_with(self, outcome: str) -> Visit | None:
-        visits = [v for v in self._ledger.visits.values() if v.outcome == outcome]
-        return visits[-1] if visits else None
-
-    def _note_visit(self, visitor_id: str, **changes: Any) -> None:
-        visit = self._ledger.visits[visitor_id]
-        self._ledger.visits[visitor_id] = visit.model_copy(update=changes)
-        self._changes.fire()
-
-    def _users_for(self, receiver: MeetVisitor) -> list[Any]:
-        inside = [visitor for visitor in self._visitors.values() if visitor.in_call]
+    def _users_for(self, receiver: MeetVisitor) -> list[wire.User]:
         return users_of(self._cast.people) + [
             visitor_user(visitor.device_id, visitor.name, is_self=visitor is receiver)
-            for visitor in inside
+            for visitor in self._lobby.inside
         ]
 
     def _tiles_for(self, receiver: MeetVisitor) -> list[dict[str, Any]]:
-        tiles = [_tile(person) for person in self._cast.people if person.present]
-        tiles += [
-            _tile(person, presentation=True)
-            for person in self._cast.people
-            if person.presentation is not None
+        people = [person for person in self._cast.people if person.present]
+        screens = [person for person in people if person.presentation is not None]
+        return [
+            *(_tile(person) for person in people),
+            *(_tile(person, presentation=True) for person in screens),
+            *(
+                {
+                    "id": visitor.device_id,
+                    "name": visitor.name,
+                    "self": visitor is receiver,
+                    "stream": None,
+                    "presentation": False,
+                    "muted": True,
+                }
+                for visitor in self._lobby.inside
+            ),
         ]
-        for visitor in self._visitors.values():
-            if visitor.in_call:
-                tile = {"id": visitor.device_id, "name": visitor.name, "self": visitor is receiver}
-                tiles.append({**tile, "stream": None, "presentation": False, "muted": True})
-        return tiles
 
     def _people_changed(self) -> None:
         outputs = outputs_of(self._cast.people)
-        for visitor in self._visitors.values():
-            if visitor.in_call:
-                visitor.show_people(
-                    self._cast.people, self._users_for(visitor), outputs, self._tiles_for(visitor)
-                )
+        for visitor in self._lobby.inside:
+            visitor.show_people(
+                self._cast.people, self._users_for(visitor), outputs, self._tiles_for(visitor)
+            )
         self._changes.fire()
 
     def _speaking_changed(self, speaking: frozenset[Person]) -> None:
         devices = [person.device_id for person in speaking if person.present]
-        for visitor in self._visitors.values():
+        for visitor in self._lobby.inside:
             visitor.show_speaking(devices)
         self._changes.fire()
 
     def _captioned(self, line: CaptionLine) -> None:
-        for visitor in self._visitors.values():
+        for visitor in self._lobby.inside:
             visitor.show_caption(line)
 
     def _send_chat(self, device_id: str, name: str, text: str) -> None:
         self._chats += 1
-        for visitor in self._visitors.values():
+        for visitor in self._lobby.inside:
             visitor.show_chat(f"{device_id}/messages/{self._chats}", device_id, name, text)
 
     async def _play(self) -> None:
@@ -482,12 +395,13 @@ class Meeting:
                 self._apply(event)
             except ControlError as error:
                 # A live control came before the script and has done it, or undone its ground.
-                log.warning("rehearsal.event_skipped", event=event.do, reason=error.message)
+                log.warning("rehearsal.event_skipped", event_kind=event.do, reason=error.message)
         await self.clock.started()
-        self._played = True
+        self._timeline_done = True
         self._changes.fire()
 
     def _apply(self, event: TimelineEvent) -> None:
+        """An event's ``do`` names the control of the same name, its fields are the arguments."""
         control: Callable[..., None] = getattr(self, event.do)
         control(**event.model_dump(exclude={"at", "do"}))
 

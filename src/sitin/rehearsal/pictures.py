@@ -81,7 +81,7 @@ def draw(card: Card, frame: int, *, fps: int, width: int, height: int) -> Pictur
     if card.grain:
         _add_grain(picture.y, frame)
     _draw_clock(picture.y, seconds)
-    if card.sync_marks and seconds % SYNC_PERIOD < SYNC_LENGTH - 1e-9 and frame > 0:
+    if card.sync_marks and seconds >= SYNC_PERIOD and seconds % SYNC_PERIOD < SYNC_LENGTH - 1e-9:
         picture.y[:] = WHITE
         picture.u[:] = 128
         picture.v[:] = 128

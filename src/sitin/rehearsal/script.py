@@ -387,7 +387,7 @@ def parse_script(data: object, *, base: Path, source: str = "script") -> Script:
     try:
         script = Script.model_validate(data)
     except ValidationError as error:
-        raise ScriptError(f"{source}: {_sentence(error)}") from error
+        raise ScriptError(f"{source}: {sentence_of(error)}") from error
     timeline: list[TimelineEvent] = []
     for index, event in enumerate(script.timeline):
         if isinstance(event, Say) and event.audio is not None:
@@ -400,10 +400,13 @@ def parse_script(data: object, *, base: Path, source: str = "script") -> Script:
     return script.model_copy(update={"timeline": tuple(timeline)})
 
 
-def _sentence(error: ValidationError) -> str:
+def sentence_of(error: ValidationError) -> str:
     """The first of pydantic's errors as ``field: what is wrong``."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    loc = first["loc"]
+    if loc[:1] == ("timeline",) and len(loc) > 3:
+        loc = (*loc[:2], *loc[3:])  # the kind of event, which pydantic puts in between
+    where = ".".join(str(part) for part in loc)
     cause = first.get("ctx", {}).get("error")
     what = str(cause) if isinstance(cause, ValueError) else first["msg"]
     return f"{where}{'.' if what[:1].isdigit() else ': '}{what}" if where else what

@@ -14,7 +14,10 @@ from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Host, Mount, Router
 
+from sitin.kit.errors import OperatorError
+from sitin.rehearsal.control import control_app
 from sitin.rehearsal.errors import ScriptError
 from sitin.rehearsal.film import FilmStore
 from sitin.rehearsal.meet.routes import ACCOUNTS_HOST, MEET_HOST, meet_routes
@@ -22,6 +25,9 @@ from sitin.rehearsal.meeting import Address, Meeting
 from sitin.rehearsal.rtp import LOOPBACK
 from sitin.rehearsal.script import Script
 from sitin.rehearsal.tls import make_certificate
+
+CONTROL_PATH = "/_rehearsal"
+"""Where the controls are, on 127.0.0.1 and localhost only."""
 
 
 def default_cache_directory() -> Path:
@@ -57,10 +63,24 @@ class RehearsalServer:
         """By code."""
 
     async def __aenter__(self) -> Self:
-        """Listen and open the meetings. Raises ``ScriptError``, ``OSError`` for a port in use."""
-        self._socket = socket.create_server((LOOPBACK, self._port))
+        """Listen and open the meetings.
+
+        Raises ``ScriptError``, and ``OperatorError`` for a port that cannot be had.
+        """
+        try:
+            self._socket = socket.create_server((LOOPBACK, self._port))
+        except OSError as error:
+            raise OperatorError(
+                f"port {self._port} on {LOOPBACK} cannot be had ({error.strerror}); choose another"
+            ) from error
         self._film = FilmStore(self._cache_directory)
-        app = Starlette(routes=[*meet_routes(self.meetings.get)])
+        control = Router(routes=[Mount(CONTROL_PATH, control_app(self))])
+        app = Starlette(
+            routes=[
+                *meet_routes(self.meetings.get),
+                *(Host(host, control) for host in (LOOPBACK, "localhost")),
+            ]
+        )
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -93,6 +113,11 @@ class RehearsalServer:
     def port(self) -> int:
         """The port it listens on."""
         return int(self._socket.getsockname()[1])
+
+    @property
+    def control_url(self) -> str:
+        """Where the controls answer."""
+        return f"https://{LOOPBACK}:{self.port}{CONTROL_PATH}"
 
     @property
     def certificate(self) -> str:
@@ -132,6 +157,10 @@ class RehearsalServer:
             await before.close()
         return meeting
 
+    async def drop(self, code: str) -> None:
+        """Close a meeting and forget it."""
+        await self.meetings.pop(code).close()
+
     async def _stop(self) -> None:
         for meeting in self.meetings.values():
             await meeting.close()
@@ -158,7 +187,7 @@ class Rehearsal:
         )
 
     async def __aenter__(self) -> Meeting:
-        """Open the meeting. Raises ``ScriptError``, and ``OSError`` for a port in use."""
+        """Open the meeting. Raises ``ScriptError``, and ``OperatorError`` for a port in use."""
         server = await self._server.__aenter__()
         return server.meetings[self._code]
 

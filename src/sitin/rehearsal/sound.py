@@ -90,17 +90,20 @@ class SoundStage:
         *,
         on_speaking: Callable[[frozenset[Person]], None],
         on_caption: Callable[[CaptionLine], None],
+        on_quiet: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._wall = SystemClock()
         self._ledger = ledger
         self._on_speaking = on_speaking
         self._on_caption = on_caption
+        self._on_quiet = on_quiet
         self._pool = SpeakerPool()
-        self._listeners: dict[Listener, int] = {}
+        self._listeners: set[Listener] = set()
         self._waiting: list[tuple[float, Person, Utterance]] = []
         self._performances: list[Performance] = []
         self._count = 0
+        self._next_beat_at: float | None = None
         self._clock_beat: int | None = None
         self._audible: dict[Person, int] = {}
         self._speaking: frozenset[Person] = frozenset()
@@ -121,17 +124,22 @@ class SoundStage:
     def listen(self) -> Listener:
         """A new listener; it hears everything from the next beat on."""
         listener = Listener()
-        self._listeners[listener] = 0
+        self._listeners.add(listener)
         return listener
 
     def dismiss(self, listener: Listener) -> None:
         """Forget a listener."""
-        self._listeners.pop(listener, None)
+        self._listeners.discard(listener)
 
     @property
     def quiet(self) -> bool:
         """Whether nobody says anything and nothing more is due."""
         return not self._waiting and not self._performances
+
+    @property
+    def next_beat_at(self) -> float | None:
+        """Time of the next beat on the event loop's clock, once it beats."""
+        return self._next_beat_at
 
     async def run(self) -> None:
         """Beat until cancelled. A beat that comes late is followed at once by those it held up."""
@@ -139,7 +147,8 @@ class SoundStage:
         zero = loop.time()
         beat = 0
         while True:
-            delay = zero + beat * PACKET_SECONDS - loop.time()
+            self._next_beat_at = zero + beat * PACKET_SECONDS
+            delay = self._next_beat_at - loop.time()
             if delay > 0:
                 await asyncio.sleep(delay)
             self._beat(beat)
@@ -163,9 +172,12 @@ class SoundStage:
                 source = sending[item.source][1]
                 if source is not None:
                     self._note(source, item, beat)
+        before = len(self._performances)
         self._performances = [
             p for p in self._performances if p.position(beat) + 1 < len(p.utterance.packets)
         ]
+        if before and self.quiet:
+            self._on_quiet()
         self._tell_speaking(beat)
 
     def _begin_due(self, beat: int) -> None:

@@ -7,7 +7,6 @@ import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -70,8 +69,3 @@ def make_certificate(hosts: tuple[str, ...]) -> Certificate:
         pem=pem.decode(),
         spki_hash=base64.b64encode(sha256(public).digest()).decode(),
     )
-
-
-def write_certificate(certificate: Certificate, path: Path) -> None:
-    """Write the certificate (not its key) where a client can be pointed to."""
-    path.write_text(certificate.pem)

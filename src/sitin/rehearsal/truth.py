@@ -55,6 +55,7 @@ class Visit(Frozen):
     left_at: datetime | None = None
     outcome: Literal[
         "waiting",
+        "admitted",
         "in_call",
         "left",
         "removed",
@@ -65,7 +66,8 @@ class Visit(Frozen):
         "connection_problem",
         "gone",
     ] = "waiting"
-    """``gone`` is a page that went away without leaving the meeting."""
+    """``admitted`` becomes ``in_call`` once the media is connected; ``gone`` is a page that went
+    away without leaving the meeting."""
 
 
 class VideoSent(Frozen):

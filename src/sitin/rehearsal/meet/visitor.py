@@ -223,8 +223,10 @@ class MeetVisitor:
         match message:
             case Ask(name=name):
                 self._host.visitor_asked(self, name)
-            case Enter():
+            case Enter() if self.device_id and not self.in_call:
                 self.enter()
+            case Enter():
+                log.warning("rehearsal.entered_unasked", visitor=self.id)
             case LeaveCall():
                 self._host.visitor_left(self, by_button=True)
                 await self.hang_up()

@@ -3,6 +3,7 @@
 import { camera, microphone } from "./entrance.js";
 import { dialog, h, iconButton, show, textButton, toggleButton } from "./dom.js";
 import { Media, syncSpace } from "./media.js";
+import { fadeWhenIdle, openMenu } from "./menus.js";
 
 const SPEAKING = ["Oaajhc", "HX2H7", "wEsLMd", "OgVli"];
 const SILENT = "gjg47c";
@@ -21,7 +22,12 @@ export class Call {
     this.side = h("aside", {});
     this.captionLines = h("div", { role: "region", "aria-label": "Captions", class: "captions" });
     this.messages = [];
-    show(this.grid, this.side, this.captionLines, this.toolbar(options), ...this.audio);
+    this.layout = "tiled";
+    this.chatButton = iconButton("Chat with everyone", "chat", () => this.toggle("chat"));
+    this.greeting = h("div", { "aria-live": "polite", class: "unseen" }, "You have joined the call");
+    this.bar = this.toolbar(options);
+    show(this.grid, this.side, this.captionLines, this.bar, this.greeting, ...this.audio);
+    fadeWhenIdle(this.bar);
     if (consent) this.askConsent(consent);
     this.media = new Media({
       tell,
@@ -46,11 +52,11 @@ export class Call {
       ),
       iconButton("Send a reaction", "smile", () => {}),
       iconButton("Share screen", "share", () => {}),
-      iconButton("More options", "more", () => {}, { jsname: "NakZHc" }),
+      iconButton("More options", "more", () => this.openMenu(), { jsname: "NakZHc" }),
       iconButton("Leave call", "leave", () => this.tell({ type: "leave" }), { jsname: "CQylAd", class: "icon leave" }),
       iconButton("Meeting details", "info", () => {}),
       iconButton("People", "people", () => this.toggle("people")),
-      iconButton("Chat with everyone", "chat", () => this.toggle("chat")),
+      this.chatButton,
       iconButton("Meeting tools", "tools", () => {}),
     );
   }
@@ -78,7 +84,9 @@ export class Call {
       const speaks = this.speaking.has(id);
       element.classList.toggle("speaks", speaks);
       sign.className = speaks ? `voice ${SPEAKING.join(" ")}` : `voice ${SILENT}`;
+      if (speaks) this.lastSpeaker = id;
     }
+    this.arrange();
   }
 
   addCaption({ id, name, text }) {
@@ -93,6 +101,7 @@ export class Call {
 
   addMessage(message) {
     this.messages.push(message);
+    if (this.panel !== "chat") this.chatButton.setAttribute("aria-label", "Chat with everyone - New message");
     this.renderPanel();
   }
 
@@ -116,7 +125,6 @@ export class Call {
       this.elements.set(tile.id, element);
       this.grid.append(element);
     }
-    element.classList.toggle("presentation", tile.presentation);
     this.attach(element, tile);
   }
 
@@ -148,12 +156,29 @@ export class Call {
     this.context.createMediaStreamSource(stream).connect(this.context.destination);
   }
 
+  /** A shared screen is large in every layout; who spoke last is in two of them. */
   arrange() {
-    const presents = this.tiles.some((tile) => tile.presentation);
-    const columns = presents ? 1 : Math.ceil(Math.sqrt(this.tiles.length || 1));
-    this.grid.classList.toggle("presents", presents);
+    const screen = this.tiles.find((tile) => tile.presentation)?.id;
+    const others = this.tiles.filter((tile) => !tile.self);
+    const speaker = others.some((tile) => tile.id === this.lastSpeaker) ? this.lastSpeaker : others[0]?.id;
+    const large = screen ?? (this.layout === "tiled" ? undefined : speaker);
+    const columns = Math.ceil(Math.sqrt(this.tiles.length || 1));
+    this.grid.classList.toggle("one-large", large !== undefined);
+    this.grid.classList.toggle("alone", large !== undefined && this.layout === "spotlight");
+    for (const [id, element] of this.elements) element.classList.toggle("large", id === large);
     this.grid.style.setProperty("--columns", columns);
     this.grid.style.setProperty("--rows", Math.ceil(this.tiles.length / columns));
+    this.greeting.textContent = `You have joined the call. ${others.length} other ${others.length === 1 ? "person" : "people"} in the call`;
+  }
+
+  openMenu() {
+    openMenu({
+      layout: this.layout,
+      choose: (layout) => {
+        this.layout = layout;
+        this.arrange();
+      },
+    });
   }
 
   // -- panels ---------------------------------------------------------------------------------------
@@ -175,6 +200,7 @@ export class Call {
 
   toggle(panel) {
     this.panel = this.panel === panel ? null : panel;
+    if (this.panel === "chat") this.chatButton.setAttribute("aria-label", "Chat with everyone");
     this.renderPanel();
   }
 

@@ -1,11 +1,6 @@
 // What is seen before and after the call.
 
-import { dialog, h, show, textButton, toggleButton } from "./dom.js";
-
-const HEADLINES = {
-  lobby: "lobby",
-  waiting_for_host: "lobby",
-};
+import { dialog, h, iconButton, show, textButton, toggleButton } from "./dom.js";
 
 /** The page on which one gives a name and asks to join. */
 export function showPreJoin({ options, captcha }, ask) {
@@ -23,7 +18,13 @@ export function showPreJoin({ options, captcha }, ask) {
         "div",
         { class: "preview" },
         h("div", { class: "mirror", "data-self-name": "You" }, "Your picture"),
-        h("div", { class: "switches" }, microphone(options.microphone_on), camera(options.camera_on)),
+        h(
+          "div",
+          { class: "switches" },
+          microphone(options.microphone_on),
+          camera(options.camera_on),
+          iconButton("Backgrounds and effects", "effects", () => {}, { "data-participant-id": "visual_effects" }),
+        ),
       ),
       h(
         "div",
@@ -65,14 +66,18 @@ export function showSecondJoin(enter) {
 }
 
 /** Waiting before the door. Leave button and own tile are here already, as on Meet's page. */
-export function showWaiting({ screen, texts }, { name, leave }) {
+export function showWaiting({ texts }, { name, leave }) {
   const [headline, ...rest] = texts;
   show(
     h("header", {}, "Rehearsal"),
     h(
       "main",
-      { class: "notice", "data-screen": HEADLINES[screen] },
-      h("div", { class: "tile small", "data-self-name": name }, h("span", { class: "notranslate" }, name)),
+      { class: "notice" },
+      h(
+        "div",
+        { class: "tile small", "data-participant-id": "self", "data-self-name": name },
+        h("span", { class: "notranslate" }, name),
+      ),
       h("h1", {}, headline),
       ...rest.map((text) => h("p", {}, text)),
       h(
