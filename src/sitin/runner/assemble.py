@@ -4,7 +4,6 @@ For the runner: run once after the meeting, and again where a crash came between
 but the recording directory, so that the process that recorded need not be the one that assembles.
 """
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +17,12 @@ from sitin.contract.recording import (
     Recording,
 )
 from sitin.runner.capture import mp4
-from sitin.runner.capture.activity import read_pieces, turns
+from sitin.runner.capture.activity import diarization, read_activity
 from sitin.runner.capture.audio_files import rewrite
 from sitin.runner.capture.compose import compose
 from sitin.runner.capture.sound import RATE
 from sitin.runner.capture.strategy import CaptureStart, Kind
+from sitin.runner.capture.voices import read_index
 
 CAPTURE = "capture"
 _TYPES = {
@@ -50,9 +50,12 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     names = _names(events)
     if start.kind is not Kind.AUDIO:
         _video(capture, directory, start, complete=complete)
-    segments = turns(read_pieces(capture / "activity.jsonl"), names)
+    index = read_index(capture)
+    activity = read_activity(capture / "activity")
+    heard = {index[number]: levels for number, levels in activity.items() if number in index}
+    segments = diarization(heard, names)
     participants = _participants(names, segments)
-    voices = _voices(capture, directory, participants, seconds, complete=complete)
+    voices = _voices(capture, directory, index, participants, seconds, complete=complete)
     _diarization(directory, segments)
     return Recording(
         started_at=datetime.fromtimestamp(start.origin, UTC),
@@ -116,6 +119,7 @@ def _participants(
 def _voices(
     capture: Path,
     directory: Path,
+    index: dict[int, str],
     participants: list[ParticipantRef],
     seconds: float,
     *,
@@ -125,10 +129,10 @@ def _voices(
     target_directory = directory / "participants"
     target_directory.mkdir(exist_ok=True)
     refs = []
-    for name, participant in _voice_index(capture / "voices" / "index.jsonl"):
+    for number, participant in index.items():
         if participant not in numbers:
             continue  # heard, but never so that anybody could have understood a word
-        source = capture / "voices" / name
+        source = capture / "voices" / f"{number}.flac"
         target = target_directory / f"{numbers[participant]}.flac"
         if source.exists() and complete:
             source.replace(target)
@@ -136,17 +140,6 @@ def _voices(
             rewrite(source, target, pad_to=round(seconds * RATE))
         refs.append(_ref(directory, target, ArtifactKind.PARTICIPANT_AUDIO, participant))
     return refs
-
-
-def _voice_index(path: Path) -> list[tuple[str, str]]:
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            name, participant = json.loads(line)
-        except ValueError:
-            continue
-        rows.append((name, participant))
-    return rows
 
 
 def _diarization(directory: Path, segments: list[DiarizationSegment]) -> None:

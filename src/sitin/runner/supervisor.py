@@ -78,6 +78,11 @@ class SupervisedBot:
         """Its recording directory."""
         return self._place.files
 
+    @property
+    def pid(self) -> int:
+        """The runner's process id; 0 when it is gone."""
+        return self._process.pid if self._process is not None else 0
+
     async def events(self, *, after: int) -> AsyncIterator[BotEvent]:
         """Every event above ``after``, up to ``Ended``, which a crash gets from its recovery."""
         sent = after

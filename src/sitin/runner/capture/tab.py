@@ -18,6 +18,7 @@ from av.bitstream import BitStreamFilterContext
 from playwright.async_api import Page
 
 from sitin.contract.meeting import AudioTopology
+from sitin.runner.capture.activity import whole_steps
 from sitin.runner.capture.frames import (
     CodecReport,
     EncodedAudio,
@@ -182,7 +183,7 @@ class TabCapture:
 
     def tick(self, now: float) -> None:
         """Write what can come no more."""
-        self._flush(int((now - self._settings.origin - LATENESS) * RATE))
+        self._flush(whole_steps(now - self._settings.origin - LATENESS))
 
     def finish(self, at: float) -> None:
         """Write everything up to the end."""

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 
+from sitin.runner.capture.activity import whole_steps
 from sitin.runner.capture.audio_files import FlacFile
 from sitin.runner.capture.frames import (
     CodecReport,
@@ -147,7 +148,7 @@ class TracksCapture:
     def tick(self, now: float) -> None:
         """Write what can come no more; look who is to be shown."""
         seconds = now - self._settings.origin
-        self._mix.write(self._voices.take(int((seconds - LATENESS) * RATE)))
+        self._mix.write(self._voices.take(whole_steps(seconds - LATENESS)))
         self._direct(now)
         if self._stage is not None:
             self._stage.idle(seconds - _PICTURE_DELAY)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sitin.contract.meeting import AudioTopology, MediaSource
-from sitin.runner.capture.activity import ActivityLog, Piece, SpeechDetector
+from sitin.runner.capture.activity import ActivityLog, levels
 from sitin.runner.capture.audio_files import FlacFile
 from sitin.runner.capture.frames import EncodedAudio
 from sitin.runner.capture.sound import RATE, Chunk, Mixer, OpusStream, Taken
@@ -53,9 +53,9 @@ class VoiceFiles:
         self._directory = directory / "voices"
         self._directory.mkdir(exist_ok=True)
         self._index = (self._directory / "index.jsonl").open("a", buffering=1)
-        self._log = ActivityLog(directory / "activity.jsonl")
+        self._log = ActivityLog(directory / "activity")
         self._files: dict[str, FlacFile] = {}
-        self._detectors: defaultdict[str, SpeechDetector] = defaultdict(SpeechDetector)
+        self._numbers: dict[str, int] = {}
 
     def write(self, taken: Taken) -> None:
         """Write one stretch of the timeline."""
@@ -64,8 +64,7 @@ class VoiceFiles:
                 self._files[participant] = self._open(participant)
                 self._files[participant].silence(taken.start)
             self._files[participant].write(samples)
-            pieces = self._detectors[participant].pieces(samples, taken.start)
-            self._log.add(Piece(participant, start, end) for start, end in pieces)
+            self._log.add(self._numbers[participant], taken.start, levels(samples))
         for participant, file in self._files.items():
             if participant not in taken.voices:
                 file.silence(taken.count)
@@ -78,9 +77,22 @@ class VoiceFiles:
         self._log.close()
 
     def _open(self, participant: str) -> FlacFile:
-        name = f"{len(self._files) + 1}.flac"
-        self._index.write(json.dumps([name, participant]) + "\n")
-        return FlacFile(self._directory / name)
+        number = self._numbers[participant] = len(self._numbers) + 1
+        self._index.write(json.dumps([number, participant]) + "\n")
+        return FlacFile(self._directory / f"{number}.flac")
+
+
+def read_index(directory: Path) -> dict[int, str]:
+    """Whose each numbered voice of a capture is; a line that a crash cut off is passed over."""
+    path = directory / "voices" / "index.jsonl"
+    voices: dict[int, str] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            number, participant = json.loads(line)
+        except ValueError:
+            continue
+        voices[number] = participant
+    return voices
 
 
 class Voices:
