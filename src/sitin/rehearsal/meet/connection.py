@@ -130,10 +130,11 @@ class MeetConnection:
 
     async def drained(self) -> None:
         """Wait until what was sent on ``collections`` has gone out, for a second at most."""
-        if self._collections is None or not self._collections.bufferedAmount:
+        channel = self._collections
+        if channel is None or not (self._unsent or channel.bufferedAmount):
             return
         empty = asyncio.Event()
-        self._collections.once("bufferedamountlow", empty.set)
+        channel.once("bufferedamountlow", empty.set)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await empty.wait()
