@@ -4,15 +4,16 @@ import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
 from sitin.kit.errors import OperatorError
-from sitin.rehearsal import RehearsalServer, Script
+from sitin.rehearsal import RehearsalServer, Script, ScriptError
 from sitin.rehearsal.control import CONTROLS, WAITS
 from sitin.rehearsal.meeting import Meeting
+from sitin.rehearsal.script import TimelineEvent
 from tests.rehearsal.sounds import tone, write_wav
 
 pytestmark = pytest.mark.e2e
@@ -127,6 +128,23 @@ async def test_a_port_in_use_is_said_in_a_sentence(server: RehearsalServer) -> N
     with pytest.raises(OperatorError, match=f"port {server.port} on 127.0.0.1 cannot be had"):
         async with RehearsalServer(port=server.port):
             pass
+
+
+async def test_a_script_that_cannot_be_held_leaves_nothing_open(tmp_path: Path) -> None:
+    say = {"at": 1, "do": "say", "who": "Ada", "text": "x", "audio": str(tmp_path / "none.wav")}
+    script = Script.model_validate({**SCRIPT, "timeline": [say]})
+    server = RehearsalServer([script], cache_directory=tmp_path)
+    with pytest.raises(ScriptError, match=r"timeline\.0: .*none\.wav: is no audio"):
+        async with server:
+            pass
+    async with RehearsalServer(port=server.port, cache_directory=tmp_path):
+        pass
+
+
+def test_every_event_of_a_script_is_a_control() -> None:
+    union, _ = get_args(TimelineEvent)
+    kinds = {kind.model_fields["do"].default for kind in get_args(union)}
+    assert kinds <= set(CONTROLS)
 
 
 def test_every_control_is_a_method_of_a_meeting() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
-from sitin.rehearsal import ControlError
+from sitin.rehearsal import ControlError, RehearsalServer
 from tests.rehearsal.conftest import Arrive, Hold
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -192,6 +192,17 @@ async def test_the_end_is_told_and_the_code_expires(hold: Hold, arrive: Arrive) 
     assert meeting.state.participants == ()
     late = await arrive(meeting)
     await late.reads("Your meeting code has expired")
+
+
+async def test_closing_a_meeting_ends_it_for_its_visitors(
+    server: RehearsalServer, hold: Hold, arrive: Arrive
+) -> None:
+    meeting = await hold()
+    guest = await arrive(meeting)
+    await guest.enter(meeting)
+    await server.hold(meeting.script)  # takes its place
+    await guest.reads("Your host ended the meeting for everyone")
+    assert meeting.truth.visits[0].outcome == "ended"
 
 
 async def test_a_page_that_goes_away_is_noticed(hold: Hold, arrive: Arrive) -> None:

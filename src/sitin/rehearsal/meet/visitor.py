@@ -110,6 +110,7 @@ class MeetVisitor:
         self._connection: MeetConnection | None = None
         self._collections = Collections()
         self._captions_on = False
+        self._told_to_offer = False
 
     async def run(self) -> None:
         """Serve the page until it goes away."""
@@ -181,8 +182,8 @@ class MeetVisitor:
             self._connection.send_collections(changes)
         self._tell(type="tiles", tiles=tiles)
         feeds: list[Feed] = [feed for person in people if person.present for feed in person.feeds]
-        first = self._connection.video_lines == 0
-        if self._connection.show(feeds) or first:
+        if self._connection.show(feeds) or not self._told_to_offer:
+            self._told_to_offer = True
             self._tell(type="negotiate", videos=self._connection.video_lines)
 
     def show_speaking(self, device_ids: list[str]) -> None:
