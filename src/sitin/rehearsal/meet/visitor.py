@@ -5,7 +5,6 @@ The page and this side talk JSON over a WebSocket; what arrives from the page is
 """
 
 import asyncio
-import contextlib
 from typing import Annotated, Any, Literal, Protocol
 
 import structlog
@@ -119,11 +118,11 @@ class MeetVisitor:
             while True:
                 await self._receive(await self._socket.receive_text())
         except WebSocketDisconnect:
-            self._host.visitor_left(self, by_button=False)
+            log.debug("rehearsal.page_gone", visitor=self.id)
         finally:
+            self._host.visitor_left(self, by_button=False)
             writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+            await asyncio.gather(writer, return_exceptions=True)
             await self.hang_up()
 
     def show_screen(self, screen: str, **details: Any) -> None:
