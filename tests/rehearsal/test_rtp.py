@@ -14,11 +14,12 @@ from sitin.rehearsal.clock import ScriptClock
 from sitin.rehearsal.film import FilmStore
 from sitin.rehearsal.meet.connection import MeetConnection, Surroundings
 from sitin.rehearsal.people import Feed, Person
-from sitin.rehearsal.rtp import LOOPBACK, offer_loopback_only, with_source
+from sitin.rehearsal.pool import Sending
+from sitin.rehearsal.rtp import LOOPBACK, PooledTrack, offer_loopback_only, with_source
 from sitin.rehearsal.script import Script
 from sitin.rehearsal.sound import SoundStage
 from sitin.rehearsal.truth import Ledger
-from sitin.rehearsal.voices import OPUS_SILENCE, from_samples
+from sitin.rehearsal.voices import OPUS_SILENCE, PACKET_SAMPLES, from_samples
 from tests.rehearsal.sounds import tone
 
 SOURCE = 4_000_000_007
@@ -32,6 +33,20 @@ def test_a_source_is_put_into_the_header() -> None:
     assert parsed.csrc == [SOURCE]
     assert (parsed.ssrc, parsed.sequence_number, parsed.marker) == (99, 4711, 1)
     assert parsed.payload == b"payload"
+
+
+@pytest.mark.unit
+async def test_a_track_begins_with_the_present_and_then_loses_nothing() -> None:
+    track = PooledTrack()
+    for beat in range(10):
+        track.put(beat, None)
+    assert (await track.recv()).pts == 9 * PACKET_SAMPLES
+    for beat in range(10, 13):
+        track.put(beat, Sending(SOURCE, b"voice", 20))
+    assert [(await track.recv()).pts for _ in range(3)] == [
+        beat * PACKET_SAMPLES for beat in range(10, 13)
+    ]
+    assert (track.source, track.level) == (SOURCE, 20)
 
 
 class Line:
@@ -193,6 +208,17 @@ async def test_pictures_come_in_streams_of_their_own_and_can_be_added(scene: Sce
     assert line.server.show([camera])
     assert not line.server.show([camera])
     assert "a=inactive" in await line.negotiate()
+
+
+@pytest.mark.e2e
+async def test_it_listens_while_it_is_connected(scene: Scene) -> None:
+    line = scene.line()
+    assert not scene.stage._listeners
+    await line.negotiate()
+    await line.connected.wait()
+    assert len(scene.stage._listeners) == 1
+    await line.server.close()
+    assert not scene.stage._listeners
 
 
 @pytest.mark.e2e

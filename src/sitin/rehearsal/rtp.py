@@ -45,6 +45,7 @@ class PooledTrack(MediaStreamTrack):
         self.source: int | None = None
         """Contributing source of the packet that was given out last; it stays in silence."""
         self.level = SILENCE_LEVEL
+        self._begun = False
         self._packets: asyncio.Queue[tuple[int, Sending | None]] = asyncio.Queue()
 
     def put(self, beat: int, sending: Sending | None) -> None:
@@ -56,6 +57,9 @@ class PooledTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         beat, sending = await self._packets.get()
+        while not self._begun and not self._packets.empty():
+            beat, sending = self._packets.get_nowait()
+        self._begun = True
         if sending is not None:
             self.source, self.level = sending.source, sending.level
         else:
