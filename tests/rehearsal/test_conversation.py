@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,25 @@ async def test_a_directory_that_will_not_do_is_refused(
         (tmp_path / "transcripts.json").write_text(transcripts)
     with pytest.raises(ScriptError, match=says):
         await speech_from(tmp_path)
+
+
+HUMAN_SPEECH = Path(os.environ.get("SITIN_SHARED", "../shared")) / "data/speech"
+
+
+@pytest.mark.skipif(not HUMAN_SPEECH.is_dir(), reason="no recordings of human speech are here")
+async def test_human_speech_is_parted_at_its_pauses_and_nowhere_else() -> None:
+    script = await speech_from(HUMAN_SPEECH)
+    speeches = await load_speech(script)
+    parts = {
+        say.audio.name: [sound.text for sound in speech.utterance.sounds]
+        for say, speech in zip(script.timeline, speeches, strict=False)
+        if isinstance(say, Say) and say.audio is not None
+    }
+    # The address pauses for a second after its opening and after "ask not"; the others are
+    # sentences read in one breath.
+    assert [text.split()[-1] for text in parts.pop("jfk.flac")] == ["americans", "not", "country"]
+    assert {len(texts) for texts in parts.values()} == {1}
+    assert {say.who for say in speeches} == {"jfk", "speaker1", "speaker2"}
 
 
 @pytest.mark.e2e

@@ -6,12 +6,16 @@ import shlex
 import signal
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sitin.kit.errors import OperatorError
-from sitin.rehearsal import RehearsalServer, Script, conversation, load_script, speech_from
+
+# The rehearsal's media libraries take a second to load, which no other command should wait for;
+# they are imported where they are used.
+if TYPE_CHECKING:
+    from sitin.rehearsal import RehearsalServer, Script
 
 app = typer.Typer(
     name="rehearsal",
@@ -59,6 +63,8 @@ def serve(
 async def _serve(
     paths: list[Path], speech: Path | None, port: int, truth: Path | None, *, as_json: bool
 ) -> None:
+    from sitin.rehearsal import RehearsalServer
+
     server = RehearsalServer(await _scripts(paths, speech), port=port, truth_directory=truth)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,7 +77,9 @@ async def _serve(
             await stopped.wait()
 
 
-async def _scripts(paths: list[Path], speech: Path | None) -> list[Script]:
+async def _scripts(paths: list[Path], speech: Path | None) -> "list[Script]":
+    from sitin.rehearsal import conversation, load_script, speech_from
+
     if paths and speech is not None:
         raise OperatorError("give scripts or a directory of recordings, not both")
     if speech is not None:
@@ -86,7 +94,7 @@ async def _scripts(paths: list[Path], speech: Path | None) -> list[Script]:
     return scripts
 
 
-def _settings(server: RehearsalServer, certificate: Path, *, as_json: bool) -> str:
+def _settings(server: "RehearsalServer", certificate: Path, *, as_json: bool) -> str:
     environment = {
         "SITIN_BROWSER_HOST_RULES": server.browser_host_rules,
         "SITIN_BROWSER_ARGS": " ".join(server.browser_args),

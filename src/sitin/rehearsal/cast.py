@@ -105,7 +105,7 @@ class Cast:
 
     def _enter(self, person: Person) -> None:
         person.device_id = self.new_device()
-        # Any number that no other stay has; the first ones are Meet's own to its tracks' SSRCs.
+        # Any number will do that no other stay has had.
         person.source = 10_000 + 7 * self._devices
         if person.spec.video:
             person.camera = self._feed(person, "camera")

@@ -133,11 +133,11 @@ class Lobby:
             self._note(visitor.id, outcome=outcome, left_at=SystemClock().now())
 
     async def close(self) -> None:
-        """Stop answering and hang up on everybody."""
-        tasks = [*self._answers.values(), *self._dismissals]
-        for task in tasks:
+        """Stop answering, let everybody read the last they are told, and hang up."""
+        answers = list(self._answers.values())
+        for task in answers:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*answers, *self._dismissals, return_exceptions=True)
         for visitor in list(self.visitors.values()):
             await visitor.hang_up()
 

@@ -148,7 +148,9 @@ class Meeting:
             self._start_clock()
 
     async def close(self) -> None:
-        """Stop holding it and write the truth."""
+        """Stop holding it, which ends it for everyone, and write the truth."""
+        if self._ledger.ended_at is None:
+            self.end()
         await self._lobby.close()
         for task in self._tasks:
             task.cancel()

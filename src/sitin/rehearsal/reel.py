@@ -14,7 +14,9 @@ from sitin.rehearsal.people import Feed
 from sitin.rehearsal.script import Video
 
 _JOIN_WITHIN = 0.25
-"""Seconds into a second within which a new track still begins with that second's keyframe."""
+"""Seconds into a second within which a new track still begins with that second's keyframe. A whole
+second at the script's beginning, whose first picture is the meeting's first: on a busy machine the
+frames that were held up follow at once."""
 _TOO_LATE = 2.0
 """Seconds behind the clock at which a track gives up frames and goes on with the present ones."""
 
@@ -65,7 +67,7 @@ class FeedTrack(MediaStreamTrack):
 
     def _present_second(self) -> int:
         now = self._clock.now()
-        return int(now) if now % 1 <= _JOIN_WITHIN else int(now) + 1
+        return int(now) if now < 1 or now % 1 <= _JOIN_WITHIN else int(now) + 1
 
     async def _frame(self, number: int) -> bytes:
         index, offset = divmod(number, self._video.fps)

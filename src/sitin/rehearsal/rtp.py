@@ -45,6 +45,7 @@ class PooledTrack(MediaStreamTrack):
         self.source: int | None = None
         """Contributing source of the packet that was given out last; it stays in silence."""
         self.level = SILENCE_LEVEL
+        self._begun = False
         self._packets: asyncio.Queue[tuple[int, Sending | None]] = asyncio.Queue()
 
     def put(self, beat: int, sending: Sending | None) -> None:
@@ -56,6 +57,9 @@ class PooledTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         beat, sending = await self._packets.get()
+        while not self._begun and not self._packets.empty():
+            beat, sending = self._packets.get_nowait()
+        self._begun = True
         if sending is not None:
             self.source, self.level = sending.source, sending.level
         else:
@@ -82,7 +86,7 @@ class RtpPath:
         self._send: Callable[[bytes], Awaitable[None]] = transport._send_rtp  # noqa: SLF001
         self._tracks: dict[int, PooledTrack] = {}
         self._network = network
-        self._chance = random.Random(network.seed)  # noqa: S311 - repeatable, not secret
+        self._chances: dict[int, random.Random] = {}
         self._delayed: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         self._last_due = 0.0
         transport._send_rtp = self._pass  # type: ignore[method-assign]  # noqa: SLF001
@@ -90,6 +94,7 @@ class RtpPath:
     def mark_sources(self, sender: RTCRtpSender, track: PooledTrack) -> None:
         """Give this sender's packets the contributing source and the level of its track."""
         self._tracks[sender._ssrc] = track  # noqa: SLF001
+        self._chance(sender._ssrc)  # noqa: SLF001 - audio lines count first, in their order
         encode = sender._next_encoded_frame  # noqa: SLF001
 
         async def with_level(codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
@@ -116,17 +121,27 @@ class RtpPath:
         if is_rtcp(data):
             await self._send(data)
             return
-        track = self._tracks.get(int.from_bytes(data[8:12], "big"))
+        ssrc = int.from_bytes(data[8:12], "big")
+        track = self._tracks.get(ssrc)
         if track is not None and track.source is not None:
             data = with_source(data, track.source)
-        if self._network.loss and self._chance.random() < self._network.loss:
+        chance = self._chance(ssrc)
+        if chance.random() < self._network.loss:
             return
-        wait = self._network.delay + self._network.jitter * self._chance.random()
+        wait = self._network.delay + self._network.jitter * chance.random()
         if not wait:
             await self._send(data)
             return
         self._last_due = max(self._last_due, asyncio.get_running_loop().time() + wait)
         self._delayed.put_nowait((self._last_due, data))
+
+    def _chance(self, ssrc: int) -> random.Random:
+        """A generator for each stream, by the order in which streams appear: what befalls a
+        stream's n-th packet does not depend on how the packets of others fall in between."""
+        if ssrc not in self._chances:
+            seed = f"{self._network.seed}/{len(self._chances)}"
+            self._chances[ssrc] = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        return self._chances[ssrc]
 
 
 def with_source(packet: bytes, source: int) -> bytes:

@@ -18,7 +18,6 @@ from starlette.routing import Host, Mount, Router
 
 from sitin.kit.errors import OperatorError
 from sitin.rehearsal.control import control_app
-from sitin.rehearsal.errors import ScriptError
 from sitin.rehearsal.film import FilmStore
 from sitin.rehearsal.meet.routes import ACCOUNTS_HOST, MEET_HOST, meet_routes
 from sitin.rehearsal.meeting import Address, Meeting
@@ -73,6 +72,7 @@ class RehearsalServer:
             raise OperatorError(
                 f"port {self._port} on {LOOPBACK} cannot be had ({error.strerror}); choose another"
             ) from error
+        self._port = int(self._socket.getsockname()[1])
         self._film = FilmStore(self._cache_directory)
         control = Router(routes=[Mount(CONTROL_PATH, control_app(self))])
         app = Starlette(
@@ -95,7 +95,7 @@ class RehearsalServer:
         try:
             for script in self._scripts:
                 await self.hold(script)
-        except ScriptError:
+        except BaseException:
             await self._stop()
             raise
         return self
@@ -112,7 +112,7 @@ class RehearsalServer:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._socket.getsockname()[1])
+        return self._port
 
     @property
     def control_url(self) -> str:

@@ -32,8 +32,9 @@ _BITRATE = 32_000
 _LONGEST_RECORDING = 3600.0
 _TAIL_PACKETS = 10
 """200 ms are sent after the last sound, in which a room fades."""
-_MIN_SOUND_PACKETS = 3
-"""Less than 60 ms of energy is a click, not a sound of speech."""
+_MIN_PACKETS = 3
+_ALONE_SECONDS = 0.2
+"""Less than 60 ms of energy with 200 ms of quiet around it is a click, not a sound of speech."""
 
 _DEFAULT_VOICES = (
     EspeakVoice(name="en-us+f3", speed=165, pitch=60),
@@ -152,21 +153,21 @@ def find_sounds(decibels: NDArray[np.float64]) -> list[tuple[int, int]]:
         return []
     floor, loud = np.percentile(decibels, 5), np.percentile(decibels, 95)
     threshold = max(min(max(floor + 10, loud - 30), loud - 20), -60.0)
-    runs: list[tuple[int, int]] = []
-    for index in np.flatnonzero(decibels > threshold).tolist():
-        if runs and index - runs[-1][1] == 1:
-            runs[-1] = (runs[-1][0], index)
+    loud_packets = np.flatnonzero(decibels > threshold).tolist()
+    clusters = _clusters(loud_packets, _ALONE_SECONDS)
+    packets = [index for cluster in clusters for index in cluster if len(cluster) >= _MIN_PACKETS]
+    return [(sound[0], sound[-1]) for sound in _clusters(packets, PAUSE_SECONDS)]
+
+
+def _clusters(packets: list[int], pause: float) -> list[list[int]]:
+    """Group packets that no gap of ``pause`` seconds parts."""
+    clusters: list[list[int]] = []
+    for index in packets:
+        if clusters and round((index - clusters[-1][-1] - 1) * PACKET_SECONDS, 3) < pause:
+            clusters[-1].append(index)
         else:
-            runs.append((index, index))
-    sounds: list[tuple[int, int]] = []
-    for first, last in runs:
-        if last - first + 1 < _MIN_SOUND_PACKETS:
-            continue
-        if sounds and (first - sounds[-1][1] - 1) * PACKET_SECONDS < PAUSE_SECONDS:
-            sounds[-1] = (sounds[-1][0], last)
-        else:
-            sounds.append((first, last))
-    return sounds
+            clusters.append([index])
+    return clusters
 
 
 def _divide(text: str, lengths: list[int]) -> list[str]:

@@ -34,7 +34,7 @@ from sitin.rehearsal.rtp import (
     set_stream_id,
 )
 from sitin.rehearsal.script import Script
-from sitin.rehearsal.sound import SoundStage
+from sitin.rehearsal.sound import Listener, SoundStage
 from sitin.rehearsal.truth import Ledger, SentVideo
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class MeetConnection:
         self._captions: RTCDataChannel | None = None
         self._unsent: list[bytes] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._listener = meeting.stage.listen()
+        self._listener: Listener | None = None
         self._pc.on("connectionstatechange", self._state_changed)
         self._pc.on("datachannel", self._channel_opened)
 
@@ -130,17 +130,19 @@ class MeetConnection:
 
     async def drained(self) -> None:
         """Wait until what was sent on ``collections`` has gone out, for a second at most."""
-        if self._collections is None or not self._collections.bufferedAmount:
+        channel = self._collections
+        if channel is None or not (self._unsent or channel.bufferedAmount):
             return
         empty = asyncio.Event()
-        self._collections.once("bufferedamountlow", empty.set)
+        channel.once("bufferedamountlow", empty.set)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await empty.wait()
 
     async def close(self) -> None:
         """Hang up."""
-        self._meeting.stage.dismiss(self._listener)
+        if self._listener is not None:
+            self._meeting.stage.dismiss(self._listener)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -192,6 +194,9 @@ class MeetConnection:
     def _state_changed(self) -> None:
         if self._pc.connectionState != "connected" or self._tasks or self._path is None:
             return
+        # Not before: what was said while it connected would come all at once, and a receiver that
+        # begins with a burst plays late for a long while.
+        self._listener = self._meeting.stage.listen()
         self._tasks = [
             asyncio.create_task(distribute(self._listener, self._audio)),
             asyncio.create_task(self._path.run()),

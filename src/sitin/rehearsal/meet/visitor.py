@@ -5,7 +5,6 @@ The page and this side talk JSON over a WebSocket; what arrives from the page is
 """
 
 import asyncio
-import contextlib
 from typing import Annotated, Any, Literal, Protocol
 
 import structlog
@@ -110,6 +109,7 @@ class MeetVisitor:
         self._connection: MeetConnection | None = None
         self._collections = Collections()
         self._captions_on = False
+        self._told_to_offer = False
 
     async def run(self) -> None:
         """Serve the page until it goes away."""
@@ -118,11 +118,11 @@ class MeetVisitor:
             while True:
                 await self._receive(await self._socket.receive_text())
         except WebSocketDisconnect:
-            self._host.visitor_left(self, by_button=False)
+            log.debug("rehearsal.page_gone", visitor=self.id)
         finally:
+            self._host.visitor_left(self, by_button=False)
             writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+            await asyncio.gather(writer, return_exceptions=True)
             await self.hang_up()
 
     def show_screen(self, screen: str, **details: Any) -> None:
@@ -181,8 +181,8 @@ class MeetVisitor:
             self._connection.send_collections(changes)
         self._tell(type="tiles", tiles=tiles)
         feeds: list[Feed] = [feed for person in people if person.present for feed in person.feeds]
-        first = self._connection.video_lines == 0
-        if self._connection.show(feeds) or first:
+        if self._connection.show(feeds) or not self._told_to_offer:
+            self._told_to_offer = True
             self._tell(type="negotiate", videos=self._connection.video_lines)
 
     def show_speaking(self, device_ids: list[str]) -> None:

@@ -17,6 +17,7 @@ export class Call {
     this.streams = new Map();
     this.speaking = new Set();
     this.panel = null;
+    this.feeders = [];
     this.audio = options.audio_elements ? [0, 1, 2].map(() => h("audio", { autoplay: true })) : [];
     this.grid = h("main", { class: "grid" });
     this.side = h("aside", {});
@@ -151,7 +152,9 @@ export class Call {
     // while some element, on the page or not, has it too.
     const feeder = new Audio();
     feeder.muted = true;
+    feeder.autoplay = true;
     feeder.srcObject = stream;
+    this.feeders.push(feeder);
     this.context ??= new AudioContext();
     this.context.createMediaStreamSource(stream).connect(this.context.destination);
   }
