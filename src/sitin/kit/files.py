@@ -2,7 +2,12 @@
 
 import os
 import secrets
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
+
+
+class UntrustedPathError(ValueError):
+    """A path from an untrusted process leads out of its directory, or to no regular file."""
 
 
 def write_private(path: Path, content: str | bytes) -> None:
@@ -28,3 +33,22 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_beneath(directory: Path, relative: str) -> Path:
+    """The regular file that a relative path names, without following a symbolic link on the way.
+
+    For a directory whose untrusted writer has ended. Raises ``UntrustedPathError`` and
+    ``FileNotFoundError``.
+    """
+    parts = PurePosixPath(relative).parts
+    path = directory
+    for number, part in enumerate(parts, start=1):
+        path = path / part
+        mode = path.lstat().st_mode
+        right = stat.S_ISREG(mode) if number == len(parts) else stat.S_ISDIR(mode)
+        if part in ("/", "..") or not right:
+            raise UntrustedPathError(f"{relative!r} is no file in {directory}")
+    if not parts:
+        raise UntrustedPathError("an empty path is no file")
+    return path
