@@ -99,8 +99,7 @@ class Worker:
         while not self._shutdown.is_set():
             try:
                 await run()
-            except Exception:
-                # The outermost edge: whatever the library stumbles over, the worker goes on.
+            except Exception:  # edge: whatever the library stumbles over, the worker goes on
                 FAULTS.inc()
                 log.exception("worker_fault")
                 with contextlib.suppress(TimeoutError):
