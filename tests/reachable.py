@@ -22,11 +22,15 @@ PREFIX = "sitin-tests-"
 def reachable_directory() -> Iterator[Path]:
     """A short-named directory with mode 0755, removed at the end."""
     remove_left_behind()
-    path = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-    with FileLock(path / "run.lock"):
-        path.chmod(0o755)
-        yield path
-        _remove(path)
+    new = Path(tempfile.mkdtemp(prefix="new-")).resolve()
+    with FileLock(new / "run.lock"):
+        new.chmod(0o755)
+        # Under this name it is found by other runs, who must not take it for a dead one's.
+        path = new.rename(new.with_name(f"{PREFIX}{new.name}"))
+        try:
+            yield path
+        finally:
+            _remove(path)
 
 
 def remove_left_behind() -> None:

@@ -226,6 +226,24 @@ async def test_a_stale_pid_file_may_name_a_stranger(
         await stranger.wait()
 
 
+async def test_a_server_of_another_container_is_joined(
+    data_dir: Path, postgres: EmbeddedPostgres
+) -> None:
+    other = OtherProcess(data_dir)
+    other.url()
+    pid_file = home_of(data_dir).cluster / "postmaster.pid"
+    content = pid_file.read_text()
+    # There, this number is a process; here, it is none.
+    pid_file.write_text("\n".join(["4194303", *content.splitlines()[1:]]))
+    async with connected(postgres.start()) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    assert pid_file.read_text().startswith("4194303")
+    pid_file.write_text(content)
+    postgres.stop()
+    assert server_processes(data_dir)
+    other.leave()
+
+
 async def test_a_server_that_dies_is_started_again(
     data_dir: Path, postgres: EmbeddedPostgres
 ) -> None:

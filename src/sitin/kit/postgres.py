@@ -11,6 +11,7 @@ import contextlib
 import shlex
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,14 @@ from prometheus_client import Counter
 
 from sitin.kit.errors import OperatorError, operator_error
 from sitin.kit.locks import FileLock
-from sitin.kit.postgres_home import SHELTER, SUPERUSER, Home, explain, open_home
+from sitin.kit.postgres_home import (
+    SHELTER,
+    SOCKET_NAME,
+    SUPERUSER,
+    Home,
+    explain,
+    open_home,
+)
 
 # For a machine whose memory and cores belong to browsers, and a database of megabytes that sits in
 # the page cache anyway: small buffers, no helper processes for parallel queries, asynchronous reads
@@ -113,7 +121,7 @@ class EmbeddedPostgres:
         assert home is not None
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            if _postmaster(home) is not None:
+            if _runs(home):
                 continue
             try:
                 await asyncio.to_thread(self._restart, home)
@@ -167,7 +175,7 @@ class EmbeddedPostgres:
 
 
 def _ensure_running(home: Home) -> None:
-    if _postmaster(home) is not None:
+    if _runs(home):
         return
     _clear_remains(home)
     with contextlib.suppress(FileNotFoundError):
@@ -229,6 +237,18 @@ def _postmaster(home: Home) -> psutil.Process | None:
     return None
 
 
+def _runs(home: Home) -> bool:
+    if _postmaster(home) is not None:
+        return True
+    # Another container's server on the same volume is no process that could be seen from here.
+    with socket.socket(socket.AF_UNIX) as knock:
+        try:
+            knock.connect(str(home.run / SOCKET_NAME))
+        except OSError:
+            return False
+    return True
+
+
 def _clear_remains(home: Home) -> None:
     """Remove what a killed server has left, so that the next one starts.
 
@@ -236,7 +256,7 @@ def _clear_remains(home: Home) -> None:
     touching anything. Its lock files name a process that may be somebody else's by now, or a zombie
     where the first process of a container reaps nobody; Postgres would take both for a server.
     """
-    locks = [home.cluster / "postmaster.pid", home.run / ".s.PGSQL.5432.lock"]
+    locks = [home.cluster / "postmaster.pid", home.run / f"{SOCKET_NAME}.lock"]
     if not any(lock.exists() for lock in locks):
         return
     title = f"postgres: {home.name}: "

