@@ -1,0 +1,275 @@
+"""The bot's hands and eyes on Google Meet's page. Selectors and texts are in ``facts.py``."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from importlib import resources
+from urllib.parse import urlsplit
+
+import structlog
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Locator, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
+
+from sitin.contract.codes import EndReason, Platform, RecordingMode
+from sitin.contract.failures import RetriableError
+from sitin.contract.meeting import (
+    Admitted,
+    AudioTopology,
+    MeetingSignal,
+    Over,
+    PlatformCapabilities,
+    Unexpected,
+    Waiting,
+)
+from sitin.platforms.meet import facts
+from sitin.platforms.meet.facts import State
+from sitin.platforms.meet.roster import MeetRoster, UnreadableError
+
+log = structlog.get_logger()
+
+CAPABILITIES = PlatformCapabilities(
+    platform=Platform.MEET, audio_topology=AudioTopology.POOLED, screenshots=True
+)
+
+_OPEN_WITHIN = 30_000
+"""Milliseconds for the page to come."""
+_FORM_WITHIN = 30.0
+"""Seconds for the name field to come."""
+_ASK_AGAIN = 2.0
+"""Seconds after which the join button is pressed again when nothing has happened."""
+_ASK_WITHIN = 30.0
+"""Seconds for the page to say something after the bot has asked to join."""
+
+_OVER: dict[State, tuple[EndReason, str | None]] = {
+    State.DENIED: (EndReason.BOT_NOT_ACCEPTED, None),
+    State.NO_RESPONSE: (
+        EndReason.TIMEOUT_WAITING_TO_START,
+        "Nobody in the meeting answered the bot's request to join.",
+    ),
+    State.BLOCKED: (
+        EndReason.CANNOT_JOIN_MEETING,
+        "Google Meet does not let this guest join the meeting.",
+    ),
+    State.LOGIN_REQUIRED: (EndReason.LOGIN_REQUIRED, None),
+    State.NOT_FOUND: (EndReason.INVALID_MEETING_URL, None),
+    State.CAPTCHA: (
+        EndReason.CANNOT_JOIN_MEETING,
+        "Google Meet asked to prove that no robot is joining; the bot does not pretend.",
+    ),
+    State.REMOVED: (EndReason.BOT_REMOVED, None),
+    State.ENDED: (EndReason.MEETING_ENDED, None),
+    State.AWAY: (
+        EndReason.CANNOT_JOIN_MEETING,
+        "The meeting's page led away from Google Meet.",
+    ),
+}
+
+
+_CONSENT = Unexpected(what="a dialog that tells of a recording")
+"""Not given on: the adapter answers it itself."""
+
+
+class MeetAdapter:
+    """One bot in one Google Meet meeting."""
+
+    def __init__(self) -> None:
+        self._roster = MeetRoster()
+        self._signals: asyncio.Queue[MeetingSignal] = asyncio.Queue()
+        self._said = asyncio.Event()
+        self._over: Over | None = None
+
+    @property
+    def capabilities(self) -> PlatformCapabilities:
+        """What this platform can do."""
+        return CAPABILITIES
+
+    @property
+    def init_script(self) -> str:
+        """The page script with its tables."""
+        source = (resources.files("sitin.platforms.meet") / "page.js").read_text()
+        return source.replace("MEET_FACTS", json.dumps(_script_facts()), 1)
+
+    # --- joining ---------------------------------------------------------------------------------
+
+    async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
+        """Open the meeting, give the name, ask to join; returns once the page has taken notice."""
+        del mode
+        try:
+            response = await page.goto(
+                f"{url}?hl=en", wait_until="domcontentloaded", timeout=_OPEN_WITHIN
+            )
+        except PlaywrightTimeoutError as error:
+            raise RetriableError("Google Meet's page did not come in time.") from error
+        except PlaywrightError as error:
+            if page.is_closed():
+                raise
+            raise RetriableError("Google Meet cannot be reached from this machine.") from error
+        if response is not None and response.status >= 500:
+            raise RetriableError("Google Meet answered with an error.")
+        await self._fill_in(page, bot_name)
+        await self._ask(page)
+
+    async def _fill_in(self, page: Page, bot_name: str) -> None:
+        field = _first(page, facts.NAME_FIELD)
+        deadline = asyncio.get_running_loop().time() + _FORM_WITHIN
+        while not await field.is_visible():
+            self._look_away(page)
+            if self._over is not None:
+                return
+            await _dismiss(page)
+            if asyncio.get_running_loop().time() > deadline:
+                raise RetriableError("Google Meet's page did not ask for a name.")
+            with suppress(PlaywrightTimeoutError):
+                await field.wait_for(state="visible", timeout=250)
+        await _dismiss(page)
+        await field.fill(bot_name)
+        for label in facts.TURN_OFF:
+            button = page.locator(f'[aria-label="{label}"]')
+            if await button.count():
+                await button.first.click()
+
+    async def _ask(self, page: Page) -> None:
+        deadline = asyncio.get_running_loop().time() + _ASK_WITHIN
+        while not self._said.is_set():
+            if asyncio.get_running_loop().time() > deadline:
+                raise RetriableError("Google Meet's page took no notice of the request to join.")
+            self._look_away(page)
+            button = await _join_button(page)
+            if button is not None:
+                with suppress(PlaywrightTimeoutError):
+                    await button.click(timeout=2000)
+            else:
+                await _dismiss(page)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._said.wait(), _ASK_AGAIN)
+
+    # --- the call --------------------------------------------------------------------------------
+
+    async def signals(self, page: Page) -> AsyncIterator[MeetingSignal]:
+        """What the page says, up to ``Over``."""
+        page.on("framenavigated", lambda frame: self._look_away(frame.page))
+        while True:
+            signal = await self._signals.get()
+            if signal is _CONSENT:
+                await _agree(page)
+                continue
+            yield signal
+            if isinstance(signal, Over):
+                return
+
+    def receive(self, message: str | bytes) -> None:
+        """Take a message of the page script's."""
+        if isinstance(message, str):
+            self._take_state(message)
+            return
+        try:
+            changed = self._take_bytes(message)
+        except UnreadableError as error:
+            log.warning("unreadable message of Meet's", why=str(error))
+            return
+        if changed:
+            self._signals.put_nowait(self._roster.sources())
+            self._signals.put_nowait(self._roster.roster())
+        if self._roster.removed():
+            self._finish(State.REMOVED)
+
+    async def leave(self, page: Page) -> None:
+        """Leave by the button; the host of a meeting is asked whether to end it for all."""
+        with suppress(PlaywrightError):
+            await _first(page, facts.LEAVE_BUTTON).click(timeout=1500)
+            confirm = page.get_by_text(facts.LEAVE_CONFIRM, exact=True)
+            if await confirm.count():
+                await confirm.first.click(timeout=1000)
+
+    # --- what the script says --------------------------------------------------------------------
+
+    def _take_bytes(self, message: bytes) -> bool:
+        match message[:1]:
+            case b"\x01":
+                return self._roster.take_collections(message[1:])
+            case b"\x02":
+                return self._roster.take_sync(message[1:])
+            case _:
+                raise UnreadableError("a message of unknown origin")
+
+    def _take_state(self, message: str) -> None:
+        try:
+            told = json.loads(message)
+            state = State(told["state"])
+        except (ValueError, KeyError, TypeError):
+            log.warning("the page script said something unknown", message=message[:200])
+            return
+        self._said.set()
+        if state is State.CONSENT:
+            self._signals.put_nowait(_CONSENT)
+        elif state is State.ADMITTED:
+            self._signals.put_nowait(Admitted())
+        elif state in (State.WAITING, State.WAITING_FOR_HOST):
+            self._signals.put_nowait(Waiting(for_host=state is State.WAITING_FOR_HOST))
+        else:
+            self._finish(state)
+
+    def _look_away(self, page: Page) -> None:
+        host = urlsplit(page.url).hostname or ""
+        if host in facts.LOGIN_HOSTS:
+            self._finish(State.LOGIN_REQUIRED)
+        elif page.url.startswith("http") and host not in facts.HOSTS:
+            self._signals.put_nowait(Unexpected(what=f"the page led to {host}"))
+            self._finish(State.AWAY)
+
+    def _finish(self, state: State) -> None:
+        if self._over is None:
+            reason, message = _OVER[state]
+            self._over = Over(reason=reason, message=message)
+            self._said.set()
+            self._signals.put_nowait(self._over)
+
+
+def _script_facts() -> dict[str, object]:
+    return {
+        "before": [{"state": one.state, "text": one.text} for one in facts.BEFORE_ADMISSION],
+        "loginHeadings": facts.LOGIN_HEADINGS,
+        "admittedBy": facts.ADMITTED_BY,
+        "controls": facts.CONTROLS,
+        "controlsNeeded": facts.CONTROLS_NEEDED,
+        "endScreen": facts.END_SCREEN,
+        "endTexts": [{"state": one.state, "text": one.text} for one in facts.END_TEXTS],
+        "captchaFrame": facts.CAPTCHA_FRAME,
+        "captchaSize": facts.CAPTCHA_SIZE,
+        "goneAfter": facts.GONE_AFTER,
+        "consentButton": facts.CONSENT_BUTTON,
+        "sync": facts.SYNC_REQUEST,
+        "channel": facts.COLLECTIONS_CHANNEL,
+    }
+
+
+def _first(page: Page, selectors: tuple[str, ...]) -> Locator:
+    """What the first selector finds, else the next; several are one list of alternatives."""
+    return page.locator(", ".join(selectors)).first
+
+
+async def _dismiss(page: Page) -> None:
+    """Close the dialogs that stand before the form, if any does."""
+    for text in facts.DISMISS:
+        button = page.get_by_role("button", name=text, exact=True)
+        if await button.count() and await button.first.is_visible():
+            with suppress(PlaywrightTimeoutError):
+                await button.first.click(timeout=1000)
+
+
+async def _agree(page: Page) -> None:
+    """Confirm that the bot knows of a recording; the page takes a trusted click only."""
+    with suppress(PlaywrightError):
+        await page.locator(facts.CONSENT_BUTTON).first.click(timeout=1000)
+
+
+async def _join_button(page: Page) -> Locator | None:
+    for text in facts.JOIN_TEXTS:
+        button = page.locator("button", has=page.locator("span", has_text=text)).filter(
+            has_text=text
+        )
+        if await button.count() and await button.first.is_visible():
+            return button.first
+    return None

@@ -1,0 +1,1 @@
+"""Google Meet as a rehearsal shows it: its page, its data channels, its way of negotiating."""

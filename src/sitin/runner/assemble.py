@@ -1,0 +1,179 @@
+"""From what a capture has written to the files of a recording, whether it ended or was cut off.
+
+For the runner: run once after the meeting, and again where a crash came between. It reads nothing
+but the recording directory, so that the process that recorded need not be the one that assembles.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sitin.contract.events import BotEvent, ParticipantSeen
+from sitin.contract.recording import (
+    ArtifactKind,
+    ArtifactRef,
+    DiarizationSegment,
+    ParticipantRef,
+    Recording,
+)
+from sitin.runner.capture import mp4
+from sitin.runner.capture.activity import diarization, read_activity
+from sitin.runner.capture.audio_files import rewrite
+from sitin.runner.capture.compose import compose
+from sitin.runner.capture.sound import RATE
+from sitin.runner.capture.strategy import CaptureStart, Kind
+from sitin.runner.capture.voices import read_index
+
+CAPTURE = "capture"
+_TYPES = {
+    ".mp4": "video/mp4",
+    ".flac": "audio/flac",
+    ".jsonl": "application/x-ndjson",
+    ".png": "image/png",
+    ".html": "text/html",
+}
+
+
+def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> Recording | None:
+    """Make the files; ``None`` where nothing was recorded.
+
+    ``complete`` tells that the capture closed its files; else they end where a crash cut them off.
+    Called again after it was interrupted, it goes on where it stopped.
+    """
+    capture = directory / CAPTURE
+    start = _start(capture)
+    if start is None:
+        return None
+    seconds = _audio(capture, directory, complete=complete)
+    if seconds <= 0:
+        return None
+    names = _names(events)
+    if start.kind is not Kind.AUDIO:
+        _video(capture, directory, start, complete=complete)
+    index = read_index(capture)
+    activity = read_activity(capture / "activity")
+    heard = {index[number]: levels for number, levels in activity.items() if number in index}
+    segments = diarization(heard, names)
+    participants = _participants(names, segments)
+    voices = _voices(capture, directory, index, participants, seconds, complete=complete)
+    _diarization(directory, segments)
+    return Recording(
+        started_at=datetime.fromtimestamp(start.origin, UTC),
+        duration=round(seconds, 3),
+        files=tuple(_files(directory, voices)),
+        participants=tuple(participants),
+        complete=complete,
+    )
+
+
+def _start(capture: Path) -> CaptureStart | None:
+    try:
+        return CaptureStart.model_validate_json((capture / "start.json").read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _audio(capture: Path, directory: Path, *, complete: bool) -> float:
+    source, target = capture / "audio.flac", directory / "output.flac"
+    if source.exists() and not complete:
+        partial = capture / "audio.partial"
+        rewrite(source, partial)
+        partial.replace(source)
+    if source.exists():
+        # A dense recording still needs it where it is; a link costs nothing.
+        target.unlink(missing_ok=True)
+        target.hardlink_to(source)
+    return mp4.duration(target) if target.exists() else 0.0
+
+
+def _video(capture: Path, directory: Path, start: CaptureStart, *, complete: bool) -> None:
+    live = capture / "video.mp4"
+    if start.kind is Kind.DENSE and (capture / "frames").exists():
+        compose(capture, directory / "screenshots", origin=start.origin)
+        complete = True
+    if live.exists():
+        mp4.finish(live, directory / "output.mp4", complete=complete)
+
+
+def _names(events: Iterable[BotEvent]) -> dict[str, str]:
+    """The last name of everybody seen, in the order of being seen first."""
+    names: dict[str, str] = {}
+    for event in events:
+        if isinstance(event.body, ParticipantSeen):
+            names[event.body.participant_id] = event.body.name
+    return names
+
+
+def _participants(
+    names: dict[str, str], segments: list[DiarizationSegment]
+) -> list[ParticipantRef]:
+    spoke = {one.user_id for one in segments}
+    unnamed = sorted(one for one in spoke if one is not None and one not in names)
+    everybody = names | {one: f"Unknown speaker {i}" for i, one in enumerate(unnamed, 1)}
+    return [
+        ParticipantRef(participant_id=one, name=name, number=number, spoke=one in spoke)
+        for number, (one, name) in enumerate(everybody.items(), 1)
+    ]
+
+
+def _voices(
+    capture: Path,
+    directory: Path,
+    index: dict[int, str],
+    participants: list[ParticipantRef],
+    seconds: float,
+    *,
+    complete: bool,
+) -> list[ArtifactRef]:
+    numbers = {one.participant_id: one.number for one in participants}
+    target_directory = directory / "participants"
+    target_directory.mkdir(exist_ok=True)
+    refs = []
+    for number, participant in index.items():
+        if participant not in numbers:
+            continue  # heard, but never so that anybody could have understood a word
+        source = capture / "voices" / f"{number}.flac"
+        target = target_directory / f"{numbers[participant]}.flac"
+        if source.exists() and complete:
+            source.replace(target)
+        elif source.exists():
+            rewrite(source, target, pad_to=round(seconds * RATE))
+        refs.append(_ref(directory, target, ArtifactKind.PARTICIPANT_AUDIO, participant))
+    return refs
+
+
+def _diarization(directory: Path, segments: list[DiarizationSegment]) -> None:
+    lines = [one.model_dump_json(exclude_none=True) + "\n" for one in segments]
+    partial = directory / "diarization.partial"
+    partial.write_text("".join(lines))
+    partial.replace(directory / "diarization.jsonl")
+
+
+def _files(directory: Path, voices: list[ArtifactRef]) -> Iterable[ArtifactRef]:
+    if (directory / "output.mp4").exists():
+        yield _ref(directory, directory / "output.mp4", ArtifactKind.VIDEO)
+    yield _ref(directory, directory / "output.flac", ArtifactKind.AUDIO)
+    yield _ref(directory, directory / "diarization.jsonl", ArtifactKind.DIARIZATION)
+    yield from voices
+    shots = (directory / "screenshots").glob("*.png")
+    for shot in sorted(shots, key=lambda one: int(one.stem)):
+        yield _ref(directory, shot, ArtifactKind.SCREENSHOT, number=int(shot.stem))
+    for kept in sorted((directory / "unexpected").glob("*")):
+        yield _ref(directory, kept, ArtifactKind.UNEXPECTED)
+
+
+def _ref(
+    directory: Path,
+    path: Path,
+    kind: ArtifactKind,
+    participant: str | None = None,
+    number: int | None = None,
+) -> ArtifactRef:
+    return ArtifactRef(
+        kind=kind,
+        path=str(path.relative_to(directory)),
+        size=path.stat().st_size,
+        content_type=_TYPES[path.suffix],
+        participant_id=participant,
+        number=number,
+    )

@@ -1,0 +1,228 @@
+"""Pictures to H.264 at a fixed size: decoding, fitting, encoding, passing through.
+
+For the capture alone. All pictures of a recording go through one ``PictureWriter``, in order; which
+track is shown is decided in ``view.py``.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import PictureType
+from PIL import Image, ImageDraw, ImageFont
+
+from sitin.runner.capture.frames import EncodedVideo
+from sitin.runner.capture.mp4 import HEIGHT, VIDEO_TIME, WIDTH, parameter_sets
+
+_Bytes = npt.NDArray[np.uint8]
+
+KEY_EVERY = 2.0
+"""Seconds between key frames: how exactly a player can seek."""
+SCREENSHOT_EVERY = 60.0
+"""Seconds between screenshots."""
+_FASTEST = 1 / 31
+"""Seconds between frames at least: 30 a second are kept, a faster source is thinned."""
+
+_DECODERS = {
+    "video/VP8": "vp8",
+    "video/VP9": "vp9",
+    "video/AV1": "libdav1d",
+    "video/H264": "h264",
+}
+
+_X264 = {
+    # Measured on 1280x720 at 25 a second, CPU-seconds a minute: ultrafast 4.0-4.8, superfast
+    # 8.7-10.3, WebCodecs in the page (OpenH264) about 8; decoding VP8 adds 1.2-1.6.
+    "preset": "ultrafast",
+    "profile": "baseline",
+    "crf": "27",
+    "maxrate": "1500k",
+    "bufsize": "3000k",
+    "forced-idr": "1",
+}
+
+
+class Mp4Sink(Protocol):
+    """Where finished frames go; ``LiveMp4`` is one."""
+
+    def video(self, data: bytes, *, seconds: float, key: bool) -> None:
+        """Take an H.264 frame."""
+        ...
+
+
+class PictureDecoder:
+    """Decodes one track; after an error it waits for the next key frame."""
+
+    def __init__(self, mime_type: str) -> None:
+        self._mime_type = mime_type
+        self._context: av.VideoCodecContext | None = None
+        self.errors = 0
+
+    def decode(self, frame: EncodedVideo) -> av.VideoFrame | None:
+        """The picture; of several layers of one instant the last."""
+        if self._context is None:
+            if not frame.key:
+                return None
+            self._context = self._open()
+        try:
+            pictures = self._context.decode(av.Packet(frame.data))
+        except av.FFmpegError:
+            self.errors += 1
+            self._context = None
+            return None
+        return pictures[-1] if pictures else None
+
+    def _open(self) -> av.VideoCodecContext:
+        context = av.VideoCodecContext.create(_DECODERS[self._mime_type], "r")
+        assert isinstance(context, av.VideoCodecContext)
+        # One thread: more cost a tenth more CPU and add a frame of delay each.
+        context.thread_count = 1
+        return context
+
+
+def decodable(mime_type: str) -> bool:
+    """Whether pictures of this codec can be decoded."""
+    return mime_type in _DECODERS
+
+
+class PictureWriter:
+    """Encodes pictures to the MP4 and keeps a screenshot a minute of what is recorded."""
+
+    def __init__(self, sink: Mp4Sink, screenshots: Path) -> None:
+        self._sink = sink
+        self._screenshots = screenshots
+        self._encoder: av.VideoCodecContext | None = None
+        self._last = -1.0
+        self._last_key = 0.0
+        self._next_screenshot = 0.0
+        self.screenshots = 0
+        self.frames = 0
+
+    @property
+    def last(self) -> float:
+        """When the last picture was shown, in seconds from the start; -1 before the first."""
+        return self._last
+
+    def show(self, picture: av.VideoFrame, seconds: float) -> None:
+        """Record a picture that is shown from ``seconds`` on."""
+        if self._last >= 0 and seconds - self._last < _FASTEST:
+            return
+        # The first picture is shown from the start.
+        seconds = 0.0 if self._last < 0 else seconds
+        fitted = fit(picture)
+        if self._encoder is None:
+            self._encoder = _open_encoder()
+            self._last_key = -KEY_EVERY
+        key = seconds - self._last_key >= KEY_EVERY
+        fitted.pict_type = PictureType.I if key else PictureType.NONE
+        fitted.pts = round(seconds / VIDEO_TIME)
+        fitted.time_base = VIDEO_TIME
+        if key:
+            self._last_key = seconds
+        for packet in self._encoder.encode(fitted):
+            self._sink.video(bytes(packet), seconds=seconds, key=packet.is_keyframe)
+        self._last = seconds
+        self.frames += 1
+        if self._screenshot_due(seconds):
+            self._keep(fitted)
+
+    def pass_through(self, frame: EncodedVideo, seconds: float) -> None:
+        """Record an H.264 frame of the recording's own size as it came."""
+        seconds = 0.0 if self._last < 0 else seconds
+        self._sink.video(frame.data, seconds=seconds, key=frame.key)
+        # What an encoder made later has to begin with a key frame of its own.
+        self._encoder = None
+        self._last = seconds
+        self.frames += 1
+        if frame.key and self._screenshot_due(seconds):
+            picture = PictureDecoder("video/H264").decode(frame)
+            if picture is not None:
+                self._keep(picture)
+
+    def _screenshot_due(self, seconds: float) -> bool:
+        return seconds >= self._next_screenshot
+
+    def _keep(self, picture: av.VideoFrame) -> None:
+        self.screenshots += 1
+        self._next_screenshot = (self._last // SCREENSHOT_EVERY + 1) * SCREENSHOT_EVERY
+        self._screenshots.mkdir(exist_ok=True)
+        image = Image.fromarray(picture.to_ndarray(format="rgb24"))
+        image.save(self._screenshots / f"{self.screenshots}.png")
+
+
+def passable(frame: EncodedVideo) -> bool:
+    """Whether an H.264 key frame can go into the recording as it is, with those that follow it."""
+    return (frame.width, frame.height) == (WIDTH, HEIGHT) and bool(parameter_sets(frame.data))
+
+
+def _open_encoder() -> av.VideoCodecContext:
+    context = av.VideoCodecContext.create("libx264", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height = WIDTH, HEIGHT
+    context.pix_fmt = "yuv420p"
+    context.time_base = VIDEO_TIME
+    context.framerate = Fraction(25)
+    context.gop_size = 100_000  # key frames come by time
+    context.max_b_frames = 0
+    context.thread_count = 1
+    context.options = _X264
+    return context
+
+
+def fit(picture: av.VideoFrame) -> av.VideoFrame:
+    """The picture at the recording's size, in its own proportions, black around it."""
+    if (picture.width, picture.height) == (WIDTH, HEIGHT) and picture.format.name == "yuv420p":
+        return picture
+    scale = min(WIDTH / picture.width, HEIGHT / picture.height)
+    width = max(2, round(picture.width * scale / 2) * 2)
+    height = max(2, round(picture.height * scale / 2) * 2)
+    scaled = picture.reformat(width=width, height=height, format="yuv420p")
+    if (width, height) == (WIDTH, HEIGHT):
+        return scaled
+    return _framed(scaled)
+
+
+def _framed(picture: av.VideoFrame) -> av.VideoFrame:
+    left = (WIDTH - picture.width) // 4 * 2
+    top = (HEIGHT - picture.height) // 4 * 2
+    inner = np.asarray(picture.to_ndarray(), np.uint8).reshape(-1)
+    framed = np.empty(WIDTH * HEIGHT * 3 // 2, np.uint8)
+    for source, target, black, half in zip(
+        _planes(inner, picture.width, picture.height),
+        _planes(framed, WIDTH, HEIGHT),
+        (16, 128, 128),
+        (1, 2, 2),
+        strict=True,
+    ):
+        height, width = source.shape
+        y, x = top // half, left // half
+        target[:] = black
+        target[y : y + height, x : x + width] = source
+    return av.VideoFrame.from_ndarray(framed.reshape(-1, WIDTH), format="yuv420p")
+
+
+def _planes(yuv: _Bytes, width: int, height: int) -> tuple[_Bytes, _Bytes, _Bytes]:
+    """Views of the three planes of a packed 4:2:0 picture."""
+    luma, chroma = width * height, width * height // 4
+    return (
+        yuv[:luma].reshape(height, width),
+        yuv[luma : luma + chroma].reshape(height // 2, width // 2),
+        yuv[luma + chroma :].reshape(height // 2, width // 2),
+    )
+
+
+def name_card(name: str) -> av.VideoFrame:
+    """What is shown of somebody who speaks without a camera: their name."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), (32, 33, 36))
+    draw = ImageDraw.Draw(image)
+    size = 72
+    font = ImageFont.load_default(size)
+    while draw.textlength(name, font) > WIDTH * 0.9 and size > 16:
+        size -= 4
+        font = ImageFont.load_default(size)
+    draw.text((WIDTH / 2, HEIGHT / 2), name, fill=(232, 234, 237), font=font, anchor="mm")
+    picture = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
+    return picture.reformat(format="yuv420p")

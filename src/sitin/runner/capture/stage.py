@@ -1,0 +1,86 @@
+"""The picture on air: frames of the chosen track, a name card where there is none.
+
+For the capture alone; the same during the meeting and when a dense recording is composed.
+"""
+
+from collections.abc import Callable
+
+from sitin.runner.capture.frames import EncodedVideo
+from sitin.runner.capture.picture import (
+    PictureDecoder,
+    PictureWriter,
+    decodable,
+    name_card,
+    passable,
+)
+from sitin.runner.capture.rtp import RtpClock
+
+VIDEO_RATE = 90_000
+_CARD_EVERY = 1.0
+"""Seconds between repetitions of a still picture."""
+_H264 = "video/H264"
+
+
+class Stage:
+    """Shows one track at a time; changes to another at that one's key frame and not before."""
+
+    def __init__(self, writer: PictureWriter, origin: float) -> None:
+        self._writer = writer
+        self._origin = origin
+        self._codecs: dict[int, str] = {}
+        self._clocks: dict[int, RtpClock] = {}
+        self._decoder: PictureDecoder | None = None
+        self._passing = False
+        self._card: str | None = None
+        self.wanted: int | None = None
+        self.shown: int | None = None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def codec(self, track: int, mime_type: str) -> bool:
+        """Note a track's codec; false when its pictures cannot be decoded."""
+        if self._codecs.get(track) != mime_type and track == self.shown:
+            self.shown = None
+        self._codecs[track] = mime_type
+        return decodable(mime_type)
+
+    def want(self, track: int | None, name: str) -> None:
+        """Show this track as soon as it can be, or ``name`` on a card where it is ``None``."""
+        self.wanted = track
+        self._card = name if track is None else None
+
+    def frame(self, frame: EncodedVideo) -> None:
+        """Take a frame of any track."""
+        clock = self._clocks.setdefault(frame.track, RtpClock(VIDEO_RATE))
+        seconds = clock.time(frame.rtp, frame.received) - self._origin
+        if frame.track == self.wanted != self.shown and frame.key:
+            self.shown = frame.track
+            self._decoder = None
+            self.on_change()
+        if frame.track != self.shown or frame.track not in self._codecs:
+            return
+        self._show(frame, seconds)
+
+    def idle(self, seconds: float) -> None:
+        """Time has come to ``seconds`` from the start: repeat the card if one is shown."""
+        if self._card is None or seconds - self._writer.last < _CARD_EVERY:
+            return
+        self.shown = None
+        self._passing = False
+        self._writer.show(name_card(self._card), seconds)
+
+    def _show(self, frame: EncodedVideo, seconds: float) -> None:
+        mime_type = self._codecs[frame.track]
+        if frame.key and mime_type == _H264:
+            # Passed on only while it is what the file consists of; otherwise decoded and encoded.
+            self._passing = passable(frame)
+        if self._passing and mime_type == _H264:
+            self._decoder = None
+            if seconds >= 0:
+                self._writer.pass_through(frame, seconds)
+            return
+        self._passing = False
+        if self._decoder is None:
+            self._decoder = PictureDecoder(mime_type)
+        picture = self._decoder.decode(frame)
+        if picture is not None and seconds >= 0:
+            self._writer.show(picture, seconds)

@@ -1,0 +1,221 @@
+"""Capture of the tab: what a person would see and hear, as the browser's own recorder writes it.
+
+For pages whose tracks cannot be taken, and where the page's layout is asked for. The browser
+encodes H.264 and Opus; the pictures go into the file as they are, the sound is encoded anew. Where
+the page has tracks as well they tell who speaks, and give every participant's own sound.
+"""
+
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+import structlog
+from av.bitstream import BitStreamFilterContext
+from playwright.async_api import Page
+
+from sitin.contract.meeting import AudioTopology
+from sitin.runner.capture.activity import whole_steps
+from sitin.runner.capture.frames import (
+    CodecReport,
+    EncodedAudio,
+    EncodedVideo,
+    Item,
+    TabChunk,
+    TrackReport,
+)
+from sitin.runner.capture.mp4 import HEIGHT, WIDTH, LiveMp4
+from sitin.runner.capture.picture import KEY_EVERY, PictureWriter
+from sitin.runner.capture.sound import LATENESS, RATE, SPEECH, Chunk, Lane, Samples, Taken
+from sitin.runner.capture.strategy import CaptureSettings, Surroundings
+from sitin.runner.capture.tracks import MixFiles
+from sitin.runner.capture.voices import Voices
+
+log = structlog.get_logger()
+
+_TAB_KEY = "tab"
+_SETTINGS = {
+    "width": WIDTH,
+    "height": HEIGHT,
+    "frameRate": 25,
+    "bitsPerSecond": 1_500_000,
+    "mimeType": "video/mp4;codecs=avc1.42E01F,opus",
+    "sliceMs": 500,
+    "keyframeMs": int(KEY_EVERY * 1000),
+}
+
+
+class TabRecording:
+    """The browser's recorder, from the runner's side."""
+
+    def __init__(self, page: Page, origin: float) -> None:
+        self._page = page
+        self.origin = origin
+        """When it began, in seconds since 1970."""
+
+    @classmethod
+    async def begin(cls, page: Page) -> "TabRecording":
+        """Start recording the page's own tab."""
+        started: dict[str, Any] = await page.evaluate(
+            "settings => __sitin.recordTab(settings)", _SETTINGS
+        )
+        return cls(page, float(started["at"]) / 1000)
+
+    async def end(self) -> None:
+        """Stop recording; the last piece is on its way when this returns."""
+        await self._page.evaluate("() => __sitin.stopTab()")
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    data: bytes
+    seconds: float
+    key: bool
+
+
+class _Pipe:
+    """Bytes from the capture's thread to the demuxer's, which waits for them."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.Queue[bytes] = queue.Queue()
+        self._rest = b""
+        self._ended = False
+
+    def write(self, data: bytes) -> None:
+        self._pieces.put(data)
+
+    def close(self) -> None:
+        self._pieces.put(b"")
+
+    def read(self, size: int) -> bytes:
+        if not self._rest and not self._ended:
+            self._rest = self._pieces.get()
+            self._ended = not self._rest
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+
+class _Demuxer:
+    """Takes the recorder's MP4 apart on a thread of its own: reading it waits."""
+
+    def __init__(self) -> None:
+        self._pipe = _Pipe()
+        self._out: queue.Queue[_Picture | Chunk] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="demux", daemon=True)
+        self._thread.start()
+        self.write = self._pipe.write
+
+    def ready(self) -> list[_Picture | Chunk]:
+        """What has been taken apart by now."""
+        ready = []
+        while not self._out.empty():
+            ready.append(self._out.get_nowait())
+        return ready
+
+    def finish(self) -> list[_Picture | Chunk]:
+        """The rest."""
+        self._pipe.close()
+        self._thread.join()
+        return self.ready()
+
+    def _run(self) -> None:
+        try:
+            with av.open(self._pipe, "r", format="mp4") as container:
+                self._demux(container)
+        except av.FFmpegError as error:
+            # The recorder's last piece may be cut off with the page.
+            log.info("tab recording ended", why=str(error))
+
+    def _demux(self, container: "av.container.InputContainer") -> None:
+        annex_b = BitStreamFilterContext("h264_mp4toannexb", container.streams.video[0])
+        resampler = av.AudioResampler("s16", "mono", RATE)
+        for packet in container.demux():
+            if packet.pts is None or packet.time_base is None:
+                continue
+            if packet.stream.type == "video":
+                seconds = float(packet.pts * packet.time_base)
+                for unit in annex_b.filter(packet):
+                    self._out.put(_Picture(bytes(unit), seconds, unit.is_keyframe))
+            else:
+                for frame in packet.decode():
+                    assert isinstance(frame, av.AudioFrame)
+                    for even in resampler.resample(frame):
+                        self._out.put(_chunk(even))
+
+
+def _chunk(frame: "av.AudioFrame") -> Chunk:
+    samples: Samples = frame.to_ndarray().reshape(-1).astype(np.int16)
+    return Chunk(round((frame.time or 0.0) * RATE), samples, _TAB_KEY)
+
+
+class TabCapture:
+    """Writes the tab's recording; participants' own sound from the tracks beside it."""
+
+    def __init__(self, settings: CaptureSettings, around: Surroundings) -> None:
+        self._settings = settings
+        self._around = around
+        self._mp4 = LiveMp4(settings.directory / "video.mp4", longest=settings.longest)
+        self._pictures = PictureWriter(self._mp4, settings.screenshots)
+        self._mix = MixFiles(settings, self._mp4)
+        self._lane = Lane()
+        self._taken = 0
+        self._voices = Voices(settings.directory, settings.origin, around.table, self._heard)
+        self._has_tracks = False
+        self._demuxer = _Demuxer()
+
+    def take(self, items: Sequence[Item]) -> None:
+        """Take what the page sent."""
+        packets = [item for item in items if isinstance(item, EncodedAudio)]
+        if packets:
+            self._has_tracks = True
+            self._voices.packets(packets)
+        for item in items:
+            if isinstance(item, TabChunk):
+                self._demuxer.write(item.data)
+            elif isinstance(item, TrackReport) and item.kind == "audio":
+                self._voices.track(item.id, item.stream)
+            elif isinstance(item, CodecReport) and item.kind == "audio":
+                self._voices.codec(item.id, item.mimeType)
+        self._write(self._demuxer.ready())
+
+    def tick(self, now: float) -> None:
+        """Write what can come no more."""
+        self._flush(whole_steps(now - self._settings.origin - LATENESS))
+
+    def finish(self, at: float) -> None:
+        """Write everything up to the end."""
+        self._write(self._demuxer.finish())
+        self._flush(int((at - self._settings.origin) * RATE))
+        self._voices.close()
+        self._mix.close()
+
+    def _write(self, pieces: Sequence[_Picture | Chunk]) -> None:
+        for piece in pieces:
+            if isinstance(piece, _Picture):
+                frame = EncodedVideo(0, piece.key, 0, 0.0, WIDTH, HEIGHT, piece.data)
+                self._pictures.pass_through(frame, piece.seconds)
+            else:
+                self._lane.add(piece.start, piece.samples)
+                self._listen(piece)
+
+    def _listen(self, chunk: Chunk) -> None:
+        if self._has_tracks:
+            return
+        if self._around.table.topology is AudioTopology.MIXED:
+            self._voices.chunks([chunk])
+        elif float(np.sqrt(np.mean(chunk.samples.astype(np.float32) ** 2))) >= SPEECH:
+            self._around.heard(self._settings.origin + chunk.start / RATE)
+
+    def _flush(self, until: int) -> None:
+        until = max(until, self._taken)
+        self._voices.take(until)
+        self._mix.write(Taken(self._taken, until - self._taken, self._lane.take(until)))
+        self._taken = until
+
+    def _heard(self, participant: str, loudness: float, at: float) -> None:
+        del participant
+        if loudness >= SPEECH:
+            self._around.heard(at)

@@ -1,0 +1,153 @@
+"""The Unix socket of a runner: commands in, news of the spool out. For runner and supervisor.
+
+Both sides send JSON lines. A client says ``Follow`` and is sent every event above the number it
+named, and a line ``{"kind": "alive"}`` every few seconds, which tells that the runner's loop turns.
+The socket is reached through its directory's descriptor, because a socket's own path may have no
+more than 107 bytes.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from sitin.contract.events import BotEvent, Command, Follow, Leave
+from sitin.runner.spool import Spool, read_spool
+
+log = structlog.get_logger()
+
+NAME = "control.sock"
+ALIVE_EVERY = 5.0
+"""Seconds between signs of life."""
+_ALIVE = b'{"kind": "alive"}\n'
+_COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
+_LINE_LIMIT = 1 << 20
+
+
+class ControlServer:
+    """The runner's side."""
+
+    def __init__(self, directory: Path, spool: Spool, on_leave: Callable[[], None]) -> None:
+        self._directory = directory
+        self._spool = spool
+        self._on_leave = on_leave
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Listen."""
+        (self._directory / NAME).unlink(missing_ok=True)
+        with _short_path(self._directory) as path:
+            self._server = await asyncio.start_unix_server(
+                self._serve, path=path, limit=_LINE_LIMIT
+            )
+
+    async def close(self) -> None:
+        """Send what is still to be sent and stop listening."""
+        assert self._server is not None
+        self._server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        (self._directory / NAME).unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        news: asyncio.Task[None] | None = None
+        try:
+            async for line in reader:
+                command = _COMMAND.validate_json(line)
+                if isinstance(command, Leave):
+                    self._on_leave()
+                elif news is None:
+                    news = asyncio.create_task(self._send_news(command, writer))
+        except (ValidationError, ValueError) as error:
+            log.warning("malformed command", why=str(error))
+        except ConnectionError:
+            log.debug("client is gone")
+        finally:
+            if news is not None:
+                news.cancel()
+                await asyncio.gather(news, return_exceptions=True)
+            self._clients.discard(task)
+            writer.close()
+
+    async def _send_news(self, follow: Follow, writer: asyncio.StreamWriter) -> None:
+        fresh = asyncio.Event()
+        stop = self._spool.listen(lambda _: fresh.set())
+        sent = follow.after
+        try:
+            while True:
+                fresh.clear()
+                for event in read_spool(self._directory, after=sent):
+                    writer.write(event.model_dump_json().encode() + b"\n")
+                    sent = event.seq
+                await writer.drain()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(fresh.wait(), ALIVE_EVERY)
+                    continue
+                writer.write(_ALIVE)
+        finally:
+            stop()
+
+
+class ControlClient:
+    """The supervisor's side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def leave(self) -> None:
+        """Ask the bot to leave."""
+        await self._say(Leave())
+
+    async def news(self, *, after: int) -> AsyncIterator[BotEvent | None]:
+        """Events above ``after``, and ``None`` for a sign of life; ends with the runner."""
+        await self._say(Follow(after=after))
+        async for line in self._reader:
+            if line == _ALIVE:
+                yield None
+            elif line.endswith(b"\n"):
+                yield BotEvent.model_validate_json(line)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def _say(self, command: Command) -> None:
+        self._writer.write(command.model_dump_json().encode() + b"\n")
+        await self._writer.drain()
+
+
+@asynccontextmanager
+async def connect(directory: Path) -> AsyncIterator[ControlClient]:
+    """A connection to the runner of this directory; raises ``OSError`` where none listens."""
+    with _short_path(directory) as path:
+        reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_LIMIT)
+    client = ControlClient(reader, writer)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+class _short_path:  # noqa: N801 (a function with an end)
+    """The socket's path by way of an open descriptor of its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+
+    def __enter__(self) -> str:
+        return f"/proc/self/fd/{self._descriptor}/{NAME}"
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)

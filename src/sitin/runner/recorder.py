@@ -1,0 +1,232 @@
+"""The capture of one call: link to the page, choice of strategy, engine. For the session."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from playwright.async_api import BrowserContext, Page
+
+from sitin.contract.codes import RecordingMode
+from sitin.contract.meeting import MeetingAdapter, Sources
+from sitin.contract.spec import BotSpec
+from sitin.runner.assemble import CAPTURE
+from sitin.runner.capture.engine import CaptureEngine
+from sitin.runner.capture.frames import (
+    CodecReport,
+    EncodedAudio,
+    EncodedVideo,
+    Item,
+    PageMessage,
+    ProblemReport,
+    TrackReport,
+    UntappableReport,
+)
+from sitin.runner.capture.hook import init_script
+from sitin.runner.capture.link import PageLink
+from sitin.runner.capture.strategy import CaptureSettings, CaptureStart, Kind, Surroundings
+from sitin.runner.capture.tab import TabCapture, TabRecording
+from sitin.runner.capture.tracks import TracksCapture
+from sitin.runner.capture.voices import SourceTable
+
+log = structlog.get_logger()
+
+_HIDE = "video, canvas, img { visibility: hidden !important; }"
+"""Nobody looks at the page while its tracks are taken; what is hidden is not painted."""
+_LAST_BATCH = 0.15
+"""Seconds given to the page's last batch: it is asked for and comes over loopback."""
+_TRACKS_WITHIN = 3.0
+"""Seconds after being admitted within which a page that has tracks has them."""
+_EARLY_FRAMES = 500
+"""Frames kept from before the start: some three seconds of a few participants."""
+_MARGIN = 60.0
+"""Seconds that a recording may go on beyond its limit until the bot has left."""
+
+
+class TabNeededError(Exception):
+    """Only the tab can be recorded here, and this browser cannot do that."""
+
+
+class Recorder:
+    """Records from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        spec: BotSpec,
+        directory: Path,
+        adapter: MeetingAdapter,
+        *,
+        on_failure: Callable[[str], None],
+    ) -> None:
+        self._spec = spec
+        self._directory = directory
+        self._adapter = adapter
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._link = PageLink(self._receive)
+        self._table = SourceTable(adapter.capabilities.audio_topology)
+        self._engine: CaptureEngine | None = None
+        self._tab: TabRecording | None = None
+        self._known: list[Item] = []
+        self._untappable = ""
+        self._tracks_known = asyncio.Event()
+        self.on_heard: Callable[[], None] = lambda: None
+        self.names: dict[str, str] = {}
+        self.kind = _kind(spec)
+        self.records_tabs = True
+        """Whether the browser can record a tab."""
+        self.recorded = False
+        self.complete = True
+
+    @property
+    def port(self) -> int:
+        """The loopback port that the page needs."""
+        return self._link.port
+
+    async def open(self) -> None:
+        """Listen for the page."""
+        await self._link.open()
+
+    async def prepare(self, context: BrowserContext) -> None:
+        """Put the hook and the platform's script before every page."""
+        await self._link.expose(context)
+        hook = init_script(
+            url=self._link.url,
+            video=self.kind is not Kind.AUDIO,
+            sound=self.kind is Kind.TAB,
+        )
+        await context.add_init_script(hook + "\n" + self._adapter.init_script)
+
+    async def start(self, page: Page) -> None:
+        """Record from now on, in the way that the page allows.
+
+        Returns once recording; waits a moment for the page's tracks, which come with its admission.
+        Raises ``TabNeededError``.
+        """
+        if self.kind is not Kind.TAB:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._tracks_known.wait(), _TRACKS_WITHIN)
+            alone = not self.names
+            why = self._untappable or ("" if alone or self._has_tracks() else "the page has none")
+            if why:
+                log.warning("tracks cannot be taken, the tab is recorded", why=why)
+                self.kind = Kind.TAB
+                if not self.records_tabs:
+                    raise TabNeededError
+        await self._begin(page, self.kind)
+        self.recorded = True
+
+    def _has_tracks(self) -> bool:
+        return any(isinstance(one, TrackReport) for one in self._known)
+
+    async def _begin(self, page: Page, kind: Kind) -> None:
+        capture = self._directory / CAPTURE
+        capture.mkdir(exist_ok=True)
+        if kind is Kind.TAB:
+            self._link.command(take="beside")
+            self._tab = await TabRecording.begin(page)
+            origin = self._tab.origin
+        else:
+            await page.add_style_tag(content=_HIDE)
+            origin = time.time()
+        (capture / "start.json").write_text(
+            CaptureStart(origin=origin, kind=kind).model_dump_json()
+        )
+        settings = CaptureSettings(
+            directory=capture,
+            screenshots=self._directory / "screenshots",
+            origin=origin,
+            kind=kind,
+            longest=self._spec.timeouts.recording + _MARGIN,
+        )
+        around = Surroundings(
+            table=self._table,
+            command=self._command,
+            heard=lambda _: self._soon(self.on_heard),
+            fall_back=self._fall_back,
+            name_of=lambda participant: self.names.get(participant, ""),
+        )
+        build = TabCapture if kind is Kind.TAB else TracksCapture
+        self._engine = CaptureEngine(lambda: build(settings, around), self._failed)
+        self._engine.start()
+        if self._known:
+            self._engine.put(self._known)
+
+    async def stop(self) -> None:
+        """End the recording now and wait until all of it is written."""
+        if self._engine is None:
+            return
+        end = time.time()
+        if self._tab is not None:
+            await self._tab.end()
+        self._link.command(flush=True)
+        await asyncio.sleep(_LAST_BATCH)
+        await asyncio.to_thread(self._engine.finish, end)
+
+    async def close(self) -> None:
+        """Close the link."""
+        await self._link.close()
+
+    def sources(self, sources: Sources) -> None:
+        """Whose voice and picture the streams are."""
+        self._table.audio = sources.audio
+        self._table.video = sources.video
+
+    def dominant(self, participant: str | None) -> None:
+        """Who speaks, as the platform says."""
+        self._table.dominant(participant, time.time())
+
+    def _receive(self, items: list[Item]) -> None:
+        media: list[Item] = []
+        for item in items:
+            if isinstance(item, PageMessage):
+                self._adapter.receive(item.message)
+            elif isinstance(item, ProblemReport):
+                log.warning("problem in the page", what=item.what)
+            else:
+                media.append(item)
+        if self._engine is not None:
+            self._engine.put(media)
+        else:
+            self._known += media
+            self._forget_early_media()
+            refusal = next((one for one in media if isinstance(one, UntappableReport)), None)
+            self._untappable = refusal.why if refusal else self._untappable
+            if self._has_tracks() or self._untappable:
+                self._tracks_known.set()
+
+    def _forget_early_media(self) -> None:
+        """Of frames that come before the recording starts, the last are enough to begin with."""
+        reports = [one for one in self._known if isinstance(one, (TrackReport, CodecReport))]
+        frames = [one for one in self._known if isinstance(one, (EncodedAudio, EncodedVideo))]
+        self._known = [*reports, *frames[-_EARLY_FRAMES:]]
+
+    def _command(self, command: dict[str, object]) -> None:
+        self._soon(lambda: self._link.command(**command))
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(call)
+
+    def _fall_back(self, why: str) -> None:
+        log.warning("tracks cannot be taken", why=why)
+
+    def _failed(self, error: BaseException) -> None:
+        self.complete = False
+        why = (
+            "The disk of this machine is full."
+            if isinstance(error, OSError) and error.errno == 28
+            else "The capture of the meeting failed."
+        )
+        self._soon(lambda: self._on_failure(why))
+
+
+def _kind(spec: BotSpec) -> Kind:
+    match spec.recording_mode:
+        case RecordingMode.AUDIO_ONLY:
+            return Kind.AUDIO
+        case RecordingMode.GALLERY_VIEW:
+            return Kind.TAB
+        case RecordingMode.SPEAKER_VIEW:
+            return Kind.DENSE if spec.video == "dense" else Kind.LIVE

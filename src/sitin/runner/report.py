@@ -1,0 +1,59 @@
+"""What a bot tells the world: statuses, participants, surprises, its end. For session and visit."""
+
+from pathlib import Path
+
+from playwright.async_api import Page
+
+from sitin.contract.codes import BotStatus
+from sitin.contract.events import (
+    Ended,
+    ParticipantLeft,
+    ParticipantSeen,
+    StatusReached,
+    UnexpectedSeen,
+)
+from sitin.contract.meeting import Roster
+from sitin.runner.browser import snapshot
+from sitin.runner.spool import Spool
+
+
+class Report:
+    """Writes a bot's events, each once."""
+
+    def __init__(self, spool: Spool, files: Path) -> None:
+        self._spool = spool
+        self._files = files
+        self._status: BotStatus | None = None
+        self._snapshots = 0
+        self.people: dict[str, str] = {}
+        """Names of those in the meeting besides the bot, by participant."""
+
+    def reach(self, status: BotStatus, message: str | None = None) -> None:
+        """The bot has reached a status."""
+        if status is not self._status:
+            self._status = status
+            self._spool.append(StatusReached(status=status, message=message))
+
+    def roster(self, roster: Roster) -> None:
+        """These are in the meeting now."""
+        people = {
+            one.participant_id: one.name
+            for one in roster.entries
+            if not one.is_self and one.is_presentation_of is None
+        }
+        for participant, name in people.items():
+            if self.people.get(participant) != name:
+                self._spool.append(ParticipantSeen(participant_id=participant, name=name))
+        for participant in self.people.keys() - people.keys():
+            self._spool.append(ParticipantLeft(participant_id=participant))
+        self.people = people
+
+    async def unexpected(self, page: Page, what: str) -> None:
+        """The page shows something nobody expected: keep it."""
+        self._snapshots += 1
+        files = await snapshot(page, self._files, self._snapshots)
+        self._spool.append(UnexpectedSeen(what=what, files=files))
+
+    def ended(self, ended: Ended) -> None:
+        """The last event."""
+        self._spool.append(ended)

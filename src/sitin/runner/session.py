@@ -1,0 +1,142 @@
+"""One bot from its order to its last event. For ``__main__``."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from sitin.contract.codes import BotStatus, EndReason
+from sitin.contract.events import Ended
+from sitin.contract.failures import PermanentError
+from sitin.contract.meeting import MeetingAdapter, Over
+from sitin.contract.spec import BotSpec
+from sitin.runner.assemble import assemble
+from sitin.runner.browser import open_browser
+from sitin.runner.capture.strategy import Kind
+from sitin.runner.recorder import Recorder, TabNeededError
+from sitin.runner.report import Report
+from sitin.runner.spool import Spool, read_spool
+from sitin.runner.visit import Visit
+
+_BEFORE_RECORDING = {
+    EndReason.BOT_NOT_ACCEPTED: BotStatus.BOT_REJECTED,
+    EndReason.TIMEOUT_WAITING_TO_START: BotStatus.WAITING_ROOM_TIMEOUT,
+    EndReason.INVALID_MEETING_URL: BotStatus.INVALID_MEETING_URL,
+    EndReason.BOT_REMOVED_TOO_EARLY: BotStatus.BOT_REMOVED_TOO_EARLY,
+    EndReason.EXITING_MEETING_BEFORE_RECORD: BotStatus.API_REQUEST_STOP,
+    EndReason.CANNOT_JOIN_MEETING: BotStatus.MEETING_ERROR,
+    EndReason.LOGIN_REQUIRED: BotStatus.MEETING_ERROR,
+}
+"""The signal that precedes an end before recording began."""
+_WHILE_RECORDING = {
+    EndReason.API_REQUEST: BotStatus.API_REQUEST_STOP,
+    EndReason.BOT_REMOVED: BotStatus.BOT_REMOVED,
+}
+"""The signal that precedes an end while recording."""
+_TOO_EARLY = {
+    EndReason.API_REQUEST: EndReason.EXITING_MEETING_BEFORE_RECORD,
+    EndReason.BOT_REMOVED: EndReason.BOT_REMOVED_TOO_EARLY,
+    EndReason.MEETING_ENDED: EndReason.CANNOT_JOIN_MEETING,
+}
+"""What an end that is normal later is called before recording began."""
+
+
+class Session:
+    """Visits the meeting, finishes the recording, writes the events.
+
+    ``files`` is the bot's directory; ``adapter`` makes the platform's adapter, one for each visit.
+    """
+
+    def __init__(
+        self,
+        spec: BotSpec,
+        files: Path,
+        spool: Spool,
+        adapter: Callable[[], MeetingAdapter],
+    ) -> None:
+        self._spec = spec
+        self._files = files
+        self._report = Report(spool, files)
+        self._adapter = adapter
+        self._visit: Visit | None = None
+        self._asked_to_end: EndReason | None = None
+
+    def leave(self) -> None:
+        """Leave because the API says so."""
+        self._end(EndReason.API_REQUEST)
+
+    def terminate(self) -> None:
+        """Leave because the system says so."""
+        self._end(EndReason.SIGTERM)
+
+    async def run(self) -> None:
+        """The whole life of the bot; its last event is ``Ended``."""
+        self._report.reach(BotStatus.JOINING_CALL)
+        lean = self._spec.browser.lean_path
+        full = self._spec.browser.path
+        try:
+            try:
+                await self._visit_with(lean or full, records_tabs=lean is None)
+            except TabNeededError:
+                # The lean browser has left; the one that records tabs joins in its place.
+                await self._visit_with(full, records_tabs=True, tab=True)
+        except PermanentError as failure:
+            self._report.ended(Ended(reason=failure.code, message=failure.message))
+
+    async def _visit_with(self, path: str, *, records_tabs: bool, tab: bool = False) -> None:
+        adapter = self._adapter()
+        recorder = Recorder(self._spec, self._files, adapter, on_failure=self._capture_failed)
+        if tab:
+            recorder.kind = Kind.TAB
+        if recorder.kind is Kind.TAB and not records_tabs:
+            raise TabNeededError
+        recorder.records_tabs = records_tabs
+        visit = self._visit = Visit(self._spec, adapter, recorder, self._report)
+        recorder.on_heard = visit.heard
+        if self._asked_to_end is not None:
+            visit.end(self._asked_to_end)
+        await recorder.open()
+        try:
+            browser = open_browser(
+                self._spec.browser, self._files, path=path, direct_port=recorder.port
+            )
+            async with browser as context:
+                await recorder.prepare(context)
+                over = await visit.run(context)
+                over = self._say_why(over, visit, recorded=recorder.recorded)
+                await recorder.stop()
+                await visit.take_leave(context, over)
+                # The browser closes while the files are finished.
+                finishing = asyncio.create_task(self._finish(over, recorder))
+            await finishing
+        finally:
+            await recorder.close()
+
+    def _say_why(self, over: Over, visit: Visit, *, recorded: bool) -> Over:
+        """Tell the statuses that lead to this end; gives the end by its right name."""
+        if not recorded:
+            reason = _TOO_EARLY.get(over.reason, over.reason)
+            over = over.model_copy(update={"reason": reason})
+        signal = (_WHILE_RECORDING if recorded else _BEFORE_RECORDING).get(over.reason)
+        if signal is not None:
+            self._report.reach(signal, over.message)
+        if visit.admitted:
+            self._report.reach(BotStatus.CALL_ENDED)
+        return over
+
+    async def _finish(self, over: Over, recorder: Recorder) -> None:
+        recording = None
+        if recorder.recorded:
+            events = read_spool(self._files)
+            recording = await asyncio.to_thread(
+                assemble, self._files, events, complete=recorder.complete
+            )
+        self._report.ended(Ended(reason=over.reason, message=over.message, recording=recording))
+
+    def _end(self, reason: EndReason) -> None:
+        self._asked_to_end = reason
+        if self._visit is not None:
+            self._visit.end(reason)
+
+    def _capture_failed(self, why: str) -> None:
+        if self._visit is not None:
+            self._visit.end(EndReason.INTERNAL_ERROR, why)

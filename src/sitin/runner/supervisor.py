@@ -1,0 +1,285 @@
+"""Bots' processes seen from outside: spawn, watch, adopt, end. Implements ``BotLauncher``.
+
+One worker supervises a bot at a time: whoever holds the lock in the bot's place. The lock is the
+kernel's and goes with the process, so that a bot whose worker died is free for the next one.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from sitin.contract.codes import EndReason
+from sitin.contract.events import BotEvent, Ended
+from sitin.contract.failures import RetriableError
+from sitin.contract.spec import BotSpec
+from sitin.runner import control
+from sitin.runner.isolation import confined, identity_for
+from sitin.runner.places import Place, UnsafeRecordingError
+from sitin.runner.processes import MARK, RunnerProcess, kill_leftovers
+from sitin.runner.spool import read_spool
+
+log = structlog.get_logger()
+
+_STARTED_WITHIN = 30.0
+"""Seconds for a new process to say that it is there; a busy machine takes five."""
+_SILENT_FOR = 60.0
+"""Seconds without a sign of life after which a runner counts as hung: it gives one every 5."""
+_RECOVER_WITHIN = 3600.0
+"""Seconds for putting together what a crash left: four hours of dense video take half of that."""
+_MEMORY_EVERY = 5.0
+
+_SMALL = {
+    # Playwright's driver without a compiler and with a small nursery: 25 MB of 120; it relays two
+    # messages a second.
+    "NODE_OPTIONS": "--jitless --max-semi-space-size=1",
+    # Arenas for threads that allocate little.
+    "MALLOC_ARENA_MAX": "2",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Environment that keeps a bot's processes small."""
+
+Process = asyncio.subprocess.Process
+
+
+class SupervisedBot:
+    """One bot that this worker supervises."""
+
+    def __init__(
+        self,
+        place: Place,
+        lock: int,
+        process: RunnerProcess | None,
+        child: Process | None,
+        cap: int,
+    ) -> None:
+        self._place = place
+        self._spec = place.read_spec()
+        self._lock = lock
+        self._process = process
+        self._child = child
+        self._cap = cap
+        self._crash: EndReason | None = None
+        self._watch = asyncio.create_task(self._watch_memory(process)) if process else None
+
+    @property
+    def spec(self) -> BotSpec:
+        """The order it works on."""
+        return self._spec
+
+    @property
+    def directory(self) -> Path:
+        """Its recording directory."""
+        return self._place.files
+
+    @property
+    def pid(self) -> int:
+        """The runner's process id; 0 when it is gone."""
+        return self._process.pid if self._process is not None else 0
+
+    async def events(self, *, after: int) -> AsyncIterator[BotEvent]:
+        """Every event above ``after``, up to ``Ended``, which a crash gets from its recovery."""
+        sent = after
+        while True:
+            async for event in self._news(sent):
+                sent = event.seq
+                yield event
+                if isinstance(event.body, Ended):
+                    return
+            if self._process is not None and not await self._process.gone(within=1.0):
+                continue  # the connection broke, the runner did not
+            for event in read_spool(self.directory, after=sent):
+                sent = event.seq
+                yield await self._safe(event)
+                if isinstance(event.body, Ended):
+                    return
+            await self._recover()
+
+    async def leave(self) -> None:
+        """Ask it to leave; one that cannot be asked has left or is being recovered."""
+        with suppress(OSError):
+            async with control.connect(self.directory) as client:
+                await client.leave()
+
+    async def discard(self) -> None:
+        """Delete everything of this bot's."""
+        await asyncio.to_thread(self._place.delete)
+        await self.release()
+
+    async def release(self) -> None:
+        """Stop supervising."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        os.close(self._lock)
+
+    async def _news(self, after: int) -> AsyncIterator[BotEvent]:
+        """Events over the socket, until the runner is gone, hangs, or has said its last."""
+        try:
+            async with control.connect(self.directory) as client:
+                news = aiter(client.news(after=after))
+                while True:
+                    event = await asyncio.wait_for(anext(news), _SILENT_FOR)
+                    if event is not None:
+                        yield await self._safe(event)
+        except TimeoutError:
+            await self._put_down(EndReason.GENERAL_ERROR)
+        except (OSError, StopAsyncIteration):
+            return
+
+    async def _safe(self, event: BotEvent) -> BotEvent:
+        """The event, once its recording can change no more and is this bot's own."""
+        if not isinstance(event.body, Ended) or event.body.recording is None:
+            return event
+        if self._process is not None:
+            await self._process.gone(within=_STARTED_WITHIN)
+        await asyncio.to_thread(kill_leftovers, self._spec.bot_id)
+        try:
+            self._place.verify(event.body.recording)
+        except UnsafeRecordingError:
+            log.exception("recording refused", bot_id=str(self._spec.bot_id))
+            body = event.body.model_copy(update={"recording": None})
+            return event.model_copy(update={"body": body})
+        return event
+
+    async def _put_down(self, code: EndReason) -> None:
+        """Dump the runner's stacks into its log, then kill it."""
+        if self._process is None:
+            return
+        log.error("runner is put down", bot_id=str(self._spec.bot_id), code=code)
+        self._crash = code
+        self._process.send(signal.SIGUSR1)
+        await self._process.gone(within=1.0)
+        self._process.send(signal.SIGKILL)
+
+    async def _watch_memory(self, process: RunnerProcess) -> None:
+        while not await process.gone(within=_MEMORY_EVERY):
+            used = await asyncio.to_thread(process.memory)
+            if used > self._cap:
+                log.error("runner uses too much memory", bytes=used, cap=self._cap)
+                await self._put_down(EndReason.OOM_KILLED)
+
+    async def _recover(self) -> None:
+        """Have what a dead runner left put together, by a process like it."""
+        code = self._crash or await self._cause_of_death()
+        log.warning("runner died", bot_id=str(self._spec.bot_id), code=code)
+        await asyncio.to_thread(kill_leftovers, self._spec.bot_id)
+        for arguments in (["--recover", code.value], ["--recover", code.value, "--without-files"]):
+            process = await _spawn(self._place, *arguments)
+            try:
+                await asyncio.wait_for(process.wait(), _RECOVER_WITHIN)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+            if any(isinstance(one.body, Ended) for one in read_spool(self.directory)):
+                return
+            log.error("recording could not be put together", bot_id=str(self._spec.bot_id))
+        raise RetriableError("The end of the bot could not be written to its spool.")
+
+    async def _cause_of_death(self) -> EndReason:
+        if self._child is None:
+            return EndReason.FORCE_KILLED
+        by_signal = {
+            -signal.SIGKILL: EndReason.FORCE_KILLED,
+            -signal.SIGTERM: EndReason.SIGTERM,
+        }
+        return by_signal.get(await self._child.wait(), EndReason.GENERAL_ERROR)
+
+
+class Supervisor:
+    """Starts and adopts bots below one directory.
+
+    ``memory_cap`` is the most a bot's processes may have to themselves together, in bytes.
+    """
+
+    def __init__(self, recordings: Path, *, memory_cap: int) -> None:
+        self._recordings = recordings
+        self._cap = memory_cap
+
+    async def launch(self, spec: BotSpec) -> SupervisedBot:
+        """Start a bot's process, or find the one that an earlier call has started."""
+        place = Place(self._recordings / str(spec.bot_id))
+        identity = identity_for(spec.bot_id)
+        try:
+            place.make(identity)
+            lock = _lock(place)
+            if lock is None:
+                raise RetriableError("Another worker on this host supervises this bot.")
+            if place.ordered:
+                process = RunnerProcess.of(place.files, identity)
+                return SupervisedBot(place, lock, process, None, self._cap)
+            place.write_spec(spec, identity)
+            child = await _spawn(place)
+        except OSError as error:
+            raise RetriableError(f"The bot's process cannot be started: {error}.") from error
+        process = await _announced(place, child)
+        return SupervisedBot(place, lock, process, child, self._cap)
+
+    async def adopt(self) -> Sequence[SupervisedBot]:
+        """Take over what no living worker supervises."""
+        adopted = []
+        for root in sorted(self._recordings.iterdir()) if self._recordings.exists() else ():
+            place = Place(root)
+            if not place.ordered or (lock := _lock(place)) is None:
+                continue
+            identity = identity_for(place.read_spec().bot_id)
+            process = RunnerProcess.of(place.files, identity)
+            adopted.append(SupervisedBot(place, lock, process, None, self._cap))
+        return adopted
+
+
+def _lock(place: Place) -> int | None:
+    descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+async def _announced(place: Place, child: Process) -> RunnerProcess | None:
+    """The runner that was just started, once it says that it is there; ``None`` if it died."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _STARTED_WITHIN
+    identity = identity_for(place.read_spec().bot_id)
+    while child.returncode is None:
+        process = RunnerProcess.of(place.files, identity)
+        if process is not None:
+            return process
+        if loop.time() > deadline:
+            child.kill()
+        await asyncio.sleep(0.02)
+    return None
+
+
+async def _spawn(place: Place, *arguments: str) -> Process:
+    bot_id = place.read_spec().bot_id
+    command = [sys.executable, "-I", "-m", "sitin.runner", str(place.root), *arguments]
+    identity = identity_for(bot_id)
+    if identity is not None:
+        command = confined(command, identity)
+    with place.log.open("ab") as log_file:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log_file,
+            stderr=log_file,
+            cwd="/",
+            # Nothing of the worker's own environment: it holds keys.
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": str(place.files),
+                "TMPDIR": str(place.files),
+                "LANG": "C.UTF-8",
+                **_SMALL,
+                MARK: str(bot_id),
+            },
+            start_new_session=True,
+        )

@@ -1,0 +1,189 @@
+"""One visit to a meeting with one browser: join, wait, record, until something ends it.
+
+Knows no selector (that is the adapter's) and no frame (that is the capture's). For the session.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import structlog
+from playwright.async_api import BrowserContext, Page
+from playwright.async_api import Error as PlaywrightError
+
+from sitin.contract.codes import BotStatus, EndReason
+from sitin.contract.failures import AdapterError, PermanentError, RetriableError
+from sitin.contract.meeting import (
+    Admitted,
+    DominantSpeaker,
+    MeetingAdapter,
+    MeetingSignal,
+    Over,
+    Roster,
+    Sources,
+    Unexpected,
+    Waiting,
+)
+from sitin.contract.spec import BotSpec
+from sitin.runner.attendance import Attendance
+from sitin.runner.recorder import Recorder, TabNeededError
+from sitin.runner.report import Report
+
+log = structlog.get_logger()
+
+_JOIN_ATTEMPTS = 3
+_LOOK_EVERY = 0.5
+"""Seconds between looks at the timeouts."""
+_LEAVE_WITHIN = 3.0
+"""Seconds for leaving by the page's own button."""
+_BY_ITSELF = frozenset(
+    {
+        EndReason.API_REQUEST,
+        EndReason.NO_ATTENDEES,
+        EndReason.NO_SPEAKER,
+        EndReason.RECORDING_TIMEOUT,
+        EndReason.SIGTERM,
+        EndReason.INTERNAL_ERROR,
+    }
+)
+"""Ends at which the bot is still in the call and takes its leave."""
+
+
+class Visit:
+    """From the first page to the last word."""
+
+    def __init__(
+        self, spec: BotSpec, adapter: MeetingAdapter, recorder: Recorder, report: Report
+    ) -> None:
+        self._spec = spec
+        self._adapter = adapter
+        self._recorder = recorder
+        self._report = report
+        self._over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
+        self._attendance: Attendance | None = None
+        self._asked_at: float | None = None
+
+    def end(self, reason: EndReason, message: str | None = None) -> None:
+        """The visit is over; the first reason counts."""
+        if not self._over.done():
+            log.info("visit is over", reason=reason)
+            self._over.set_result(Over(reason=reason, message=message))
+
+    def heard(self) -> None:
+        """Somebody was heard."""
+        if self._attendance is not None:
+            self._attendance.heard(time.monotonic())
+
+    async def run(self, context: BrowserContext) -> Over:
+        """Visit the meeting; gives why it ended. Raises ``TabNeededError``."""
+        page = context.pages[0]
+        context.on("close", lambda _: self.end(EndReason.FORCE_KILLED))
+        page.on("crash", lambda _: self.end(EndReason.FORCE_KILLED))
+        tasks = [asyncio.create_task(self._meet(page)), asyncio.create_task(self._watch_time())]
+        for task in tasks:
+            task.add_done_callback(self._note_failure)
+        try:
+            return await self._over
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def take_leave(self, context: BrowserContext, over: Over) -> None:
+        """Leave by the page's own button, if the bot is still in the call."""
+        if self._attendance is not None and over.reason in _BY_ITSELF:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._adapter.leave(context.pages[0]), _LEAVE_WITHIN)
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the bot has been in the call."""
+        return self._attendance is not None
+
+    async def _meet(self, page: Page) -> None:
+        try:
+            await self._join(page)
+            async for signal in self._adapter.signals(page):
+                await self._take(signal, page)
+        except AdapterError as failure:
+            await self._report.unexpected(page, f"could not join: {failure.message}")
+            if isinstance(failure, PermanentError):
+                self.end(failure.code, failure.message)
+            else:
+                self.end(EndReason.CANNOT_JOIN_MEETING, failure.message)
+
+    async def _join(self, page: Page) -> None:
+        for attempt in range(1, _JOIN_ATTEMPTS + 1):
+            try:
+                await self._adapter.join(
+                    page,
+                    url=self._spec.meeting_url,
+                    bot_name=self._spec.bot_name,
+                    mode=self._spec.recording_mode,
+                )
+            except RetriableError as failure:
+                if attempt == _JOIN_ATTEMPTS:
+                    raise
+                log.warning("joining failed, trying again", why=failure.message)
+                await asyncio.sleep(failure.after or 1.0)
+            else:
+                self._asked_at = time.monotonic()
+                return
+
+    async def _take(self, signal: MeetingSignal, page: Page) -> None:
+        match signal:
+            case Waiting(for_host=for_host):
+                self._report.reach(
+                    BotStatus.IN_WAITING_FOR_HOST if for_host else BotStatus.IN_WAITING_ROOM
+                )
+            case Admitted():
+                await self._record(page)
+            case Roster():
+                self._report.roster(signal)
+                self._recorder.names = self._report.people
+                if self._attendance is not None:
+                    self._attendance.present(self._report.people.keys(), time.monotonic())
+            case Sources():
+                self._recorder.sources(signal)
+            case DominantSpeaker():
+                self._recorder.dominant(signal.participant_id)
+            case Unexpected():
+                await self._report.unexpected(page, signal.what)
+            case Over():
+                self.end(signal.reason, signal.message)
+
+    async def _record(self, page: Page) -> None:
+        if self._attendance is not None:
+            return
+        self._attendance = Attendance(self._spec.timeouts, time.monotonic())
+        self._attendance.present(self._report.people.keys(), time.monotonic())
+        self._report.reach(BotStatus.IN_CALL_NOT_RECORDING)
+        await self._recorder.start(page)
+        self._report.reach(BotStatus.IN_CALL_RECORDING)
+
+    async def _watch_time(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            now = time.monotonic()
+            if self._attendance is not None:
+                reason = self._attendance.reason_to_leave(now)
+                if reason is not None:
+                    self.end(reason)
+            elif (
+                self._asked_at is not None
+                and now - self._asked_at >= self._spec.timeouts.waiting_room
+            ):
+                self.end(EndReason.TIMEOUT_WAITING_TO_START)
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, TabNeededError):
+            if not self._over.done():
+                self._over.set_exception(error)
+        elif isinstance(error, PlaywrightError):
+            # The page or the browser went away under the adapter.
+            log.warning("the page is gone", why=error.message)
+            self.end(EndReason.FORCE_KILLED)
+        elif error is not None:
+            log.error("visit failed", exc_info=error)
+            self.end(EndReason.GENERAL_ERROR)
