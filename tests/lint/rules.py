@@ -1,6 +1,7 @@
 """The house's own rules about source files. Each finds its offenders in one parsed file."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ COMMITTER = "src/sitin/kit/database.py"
 LONG_FILES: dict[str, str] = {}
 """Files that may be longer than ``MOST_LINES``, and why."""
 
-EDGE = "edge:"
-"""The comment that marks a broad ``except``, followed by why nothing may get past it."""
+EDGE = re.compile(r"#.*\bedge\b")
+"""The comment that marks a broad ``except``, on its line or the next: why nothing may pass it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def _broad_excepts(path: str, tree: ast.AST, lines: list[str]) -> Iterator[Offen
             reraises = any(
                 isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node)
             )
-            if not reraises and EDGE not in lines[node.lineno - 1]:
+            marked = any(EDGE.search(line) for line in lines[node.lineno - 1 : node.lineno + 1])
+            if not reraises and not marked:
                 yield Offence(
                     path,
                     node.lineno,

