@@ -21,17 +21,24 @@ class ObjectNotFoundError(Exception):
 
 
 class ObjectStore(Protocol):
-    """A flat store of objects by key; keys are relative and use ``/``.
+    """A flat store of objects by key.
 
-    Every method may raise ``RetriableError`` of ``sitin.contract.failures``.
+    A key is a relative path of ``/``-separated names out of ASCII letters, digits, ``.``, ``_`` and
+    ``-``; another one is a ``ValueError``. Every method may raise ``RetriableError`` or
+    ``ActionRequiredError`` of ``sitin.contract.failures``.
     """
 
     async def put_file(self, key: str, path: Path, *, content_type: str) -> None:
-        """Store a file, streaming; an object of that key is replaced whole or not at all."""
+        """Store a file, streaming; an object of that key is replaced whole or not at all.
+
+        The file must be a regular one, not a symbolic link (``ValueError``), and must not be
+        changed afterwards: a store on the same file system shares it instead of copying it.
+        Deleting it is fine.
+        """
         ...
 
     async def put_bytes(self, key: str, data: bytes, *, content_type: str) -> None:
-        """Store a small object."""
+        """Store a small object; one of that key is replaced whole or not at all."""
         ...
 
     async def head(self, key: str) -> StoredObject:
@@ -39,7 +46,10 @@ class ObjectStore(Protocol):
         ...
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Stream bytes ``start`` to ``end`` (exclusive). Raises ``ObjectNotFoundError``."""
+        """Stream bytes ``start`` to ``end`` (exclusive), as far as there are any.
+
+        Raises ``ObjectNotFoundError``.
+        """
         ...
 
     async def delete(self, key: str) -> None:
@@ -47,7 +57,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str) -> AsyncIterator[StoredObject]:
-        """List the objects below a prefix."""
+        """List the objects below a prefix of whole names: ``a/b`` has ``a/b/c`` and no ``a/bc``."""
         ...
 
     async def presigned_url(self, key: str, *, expires_in: timedelta) -> str | None:

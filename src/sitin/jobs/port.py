@@ -56,6 +56,22 @@ class Handler(Generic[P]):
     concurrency: int = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """Work done again and again, each time on one of the workers.
+
+    Attributes:
+        name: Unique among all periodic work; another ``cron`` under the same name is new work.
+        cron: When, in UTC: minute, hour, day, month, weekday, and optionally seconds at the end.
+        run: Does it. What was missed while no worker ran is done once. An exception is logged and
+            counted, and ends only this time.
+    """
+
+    name: str
+    cron: str
+    run: Callable[[], Awaitable[None]]
+
+
 class Jobs(Protocol):
     """Enqueues and cancels."""
 
@@ -69,7 +85,9 @@ class Jobs(Protocol):
     ) -> None:
         """Add a job in the caller's transaction.
 
-        Of jobs with the same ``key`` one at most waits; a further one is dropped silently.
+        Of jobs of a task with the same ``key`` one at most waits; a further one is dropped
+        silently, and the waiting one then starts after this transaction has ended, so that it sees
+        what this transaction did. A job that runs already is not waiting.
         """
         ...
 

@@ -6,7 +6,9 @@ that is this module (``Database.transaction``) and nobody else.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import pydantic_core
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -19,6 +21,17 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
+# Milliseconds. A transaction is one request or one step of a task: whoever waits for a lock this
+# long waits for a stuck one, and who holds one while doing something else has a bug. Better an
+# error in one place than a pool that runs dry. Migrations run on a connection without limits.
+SESSION_SETTINGS = {
+    "application_name": "sitin",
+    "lock_timeout": "10000",
+    "statement_timeout": "30000",
+    "idle_in_transaction_session_timeout": "60000",
+}
+CONNECT_SECONDS = 10
+
 
 class Base(DeclarativeBase):
     """Base of every table; each room's ``models.py`` derives from it."""
@@ -27,14 +40,21 @@ class Base(DeclarativeBase):
 
 
 class Database:
-    """An engine and its sessions. ``url`` is a ``postgresql://`` URL."""
+    """An engine and its sessions. ``url`` is a ``postgresql://`` URL.
+
+    A JSON column takes what pydantic can serialise (models, times, UUIDs) and gives back plain
+    lists and dictionaries.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.engine = create_async_engine(
-            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            driver_url(url),
             pool_size=pool_size,
             pool_pre_ping=True,
+            connect_args={"timeout": CONNECT_SECONDS, "server_settings": SESSION_SETTINGS},
+            json_serializer=_to_json,
+            json_deserializer=pydantic_core.from_json,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -47,3 +67,15 @@ class Database:
     async def dispose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def driver_url(url: str) -> str:
+    """The address as SQLAlchemy wants it, naming the asyncpg driver."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return f"postgresql+asyncpg://{url.removeprefix(prefix)}"
+    return url
+
+
+def _to_json(value: Any) -> str:
+    return pydantic_core.to_json(value).decode()

@@ -1,5 +1,8 @@
 """The base of every error with a sentence for whoever caused it. Each room derives its own."""
 
+import errno
+from pathlib import Path
+
 
 class SitinError(Exception):
     """An error that the API or a command may show as it is.
@@ -23,3 +26,28 @@ class SitinError(Exception):
 
 class OperatorError(SitinError):
     """Something the operator of this machine has to mend; a command prints it and ends with 1."""
+
+
+def operator_error(error: OSError, path: Path) -> OperatorError:
+    """What a failed file operation on ``path`` asks of the operator, as one sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_space(path)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return OperatorError(
+            f"{path} cannot be read and written by this user: run sitin as the user who owns it, "
+            "or set SITIN_DATA_DIR to a directory of your own."
+        )
+    if error.errno == errno.EROFS:
+        return OperatorError(
+            f"{path} is on a read-only file system: set SITIN_DATA_DIR to one that can be written."
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return OperatorError(
+            f"{path} is not a directory: set SITIN_DATA_DIR to a directory, or remove that file."
+        )
+    return OperatorError(f"{path} cannot be used ({error.strerror}): check it and its disk.")
+
+
+def no_space(path: Path) -> OperatorError:
+    """The sentence for a full disk."""
+    return OperatorError(f"There is no space left on the disk of {path}: free some and try again.")

@@ -55,7 +55,7 @@ class CaptureEngine:
     def _run(self) -> None:
         try:
             self._capture(self._build())
-        except Exception as error:
+        except Exception as error:  # edge of the capture's thread: the session has to hear of it
             log.exception("capture failed")
             self._on_failure(error)
 

@@ -1,0 +1,32 @@
+"""A worker in a process of its own whose job never ends: ``python -m … URL``. For being killed."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from typing import ClassVar
+
+from sqlalchemy import text
+
+from sitin.jobs.port import Handler, JobPayload, Task
+from sitin.jobs.worker import Worker
+from sitin.kit.database import Database
+
+
+class Endless(JobPayload):
+    task: ClassVar[Task] = Task.TRANSCRIBE
+    number: int
+
+
+async def main(url: str) -> None:
+    database = Database(url)
+
+    async def run(job: Endless) -> None:
+        async with database.transaction() as session:
+            await session.execute(text("INSERT INTO begun VALUES (:n)"), {"n": job.number})
+        await asyncio.Event().wait()
+
+    await Worker(url, [Handler(Endless, run)], heartbeat=timedelta(seconds=2)).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,90 @@
+"""Migrations: equal to the models, applied once, refused when newer."""
+
+import asyncio
+import importlib
+import pkgutil
+from urllib.parse import urlsplit
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+import sitin
+from sitin.kit.database import Base, Database
+from sitin.kit.errors import OperatorError
+from sitin.kit.migrate import upgrade
+
+pytestmark = pytest.mark.db
+
+LIBRARY_TABLES = "pgqueuer"
+"""PgQueuer's tables are its own; tests/jobs compares them with what it asks for."""
+
+
+def import_every_model() -> None:
+    for module in pkgutil.walk_packages(sitin.__path__, "sitin."):
+        if module.name.endswith(".models"):
+            importlib.import_module(module.name)
+
+
+async def test_migrations_and_models_are_equal(database: Database) -> None:
+    import_every_model()
+
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_server_default": True,
+                "include_name": lambda name, kind, _: (
+                    kind != "table" or not name.startswith(LIBRARY_TABLES)
+                ),
+            },
+        )
+        return list(compare_metadata(context, Base.metadata))
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_two_at_once_migrate_once(empty_database_url: str) -> None:
+    await asyncio.gather(*(upgrade(empty_database_url) for _ in range(3)))
+    await upgrade(empty_database_url)
+
+
+async def test_a_newer_database_is_refused_and_left_alone(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
+    with pytest.raises(OperatorError, match=r"newer sitin \(revision 9999_future\).*restore"):
+        await upgrade(database.url)
+    async with database.transaction() as session:
+        found = await session.scalar(text("SELECT version_num FROM alembic_version"))
+        assert found == "9999_future"
+
+
+async def test_a_failed_migration_leaves_nothing(database: Database) -> None:
+    async with database.transaction() as session:
+        # The first migration finds a table in its way after it has made a type.
+        await session.execute(text("DROP TABLE alembic_version, pgqueuer_log"))
+        await session.execute(text("DROP TYPE pgqueuer_status CASCADE"))
+    with pytest.raises(OperatorError, match=r"already exists.*nothing was changed"):
+        await upgrade(database.url)
+    async with database.transaction() as session:
+        assert await session.scalar(text("SELECT to_regtype('pgqueuer_status')")) is None
+
+
+async def test_a_wrong_password_gets_one_sentence(database_url: str) -> None:
+    parts = urlsplit(database_url)
+    wrong = parts._replace(netloc="sitin:secret@").geturl()
+    with pytest.raises(OperatorError, match=r"password authentication failed.*correct") as caught:
+        await upgrade(wrong)
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://who:secret@127.0.0.1:1/none", "postgresql://who:secret@/none?host=/nowhere"],
+)
+async def test_a_database_that_is_not_there_gets_one_sentence(url: str) -> None:
+    with pytest.raises(OperatorError, match="correct SITIN_DATABASE_URL") as caught:
+        await upgrade(url)
+    assert "secret" not in caught.value.message
