@@ -142,8 +142,7 @@ class TranscriptWork:
             await self._give_up(run, error.message)
         except SupersededError:
             raise
-        except Exception:
-            # The task's outermost edge: a bug must not leave a bot waiting for ever.
+        except Exception:  # edge: a bug must not leave a bot waiting for ever
             log.exception("transcript_run_broke", bot_id=str(run.facts.bot_id))
             await self._try_again(run, "Something went wrong inside this service.", None)
         else:
