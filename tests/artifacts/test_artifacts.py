@@ -1,5 +1,6 @@
 """Storing, listing, linking and deleting artifacts, on files and in memory."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +16,7 @@ from sitin.artifacts.routes import router
 from sitin.artifacts.service import LINK_LIFETIME, REFUSED, Artifacts
 from sitin.contract.failures import RetriableError
 from sitin.contract.recording import ArtifactKind, ArtifactRef
-from sitin.contract.storage import StoredObject
+from sitin.contract.storage import ObjectNotFoundError, StoredObject
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
 from sitin.kit.errors import SitinError
@@ -397,3 +398,16 @@ async def test_a_file_that_vanished_is_a_404_and_an_absent_store_a_503(
 
     artifacts._store = Away()
     assert (await client.get(url)).status_code == 503
+
+
+async def test_a_stored_file_is_fetched_to_where_it_is_worked_on(
+    artifacts: Artifacts, recording: Path, tmp_path: Path
+) -> None:
+    bot_id, target = new_id(), tmp_path / "fetched"
+    await artifacts.store_files(bot_id, recording, FILES)
+    await artifacts.fetch(bot_id, "output.mp4", target)
+    assert await asyncio.to_thread(target.read_bytes) == VIDEO
+    with pytest.raises(ObjectNotFoundError):
+        await artifacts.fetch(bot_id, "none.flac", target)
+    with pytest.raises(ValueError, match="key"):
+        await artifacts.fetch(bot_id, "../other/output.mp4", target)

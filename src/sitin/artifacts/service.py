@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 import structlog
@@ -122,6 +123,16 @@ class Artifacts:
         ref = ArtifactRef(kind=kind, path=path, size=len(data), content_type=content_type(path))
         await self._store.put_bytes(_key(bot_id, path), data, content_type=ref.content_type)
         return ref
+
+    async def fetch(self, bot_id: UUID, path: str, target: Path) -> None:
+        """Write a stored file, named by its path in the recording directory, to ``target``.
+
+        Streams. Raises ``ObjectNotFoundError`` of ``sitin.contract.storage``, ``RetriableError``
+        and ``ActionRequiredError``, and ``ValueError`` for a path that no stored file can have.
+        """
+        with _new_file(target) as file:
+            async for part in self._store.read(_key(bot_id, path)):
+                await asyncio.to_thread(file.write, part)
 
     async def add(self, session: AsyncSession, bot_id: UUID, refs: Sequence[ArtifactRef]) -> None:
         """Note stored files; a file that was noted before is noted anew."""
@@ -246,3 +257,8 @@ def _present(bot_id: UUID, *kinds: ArtifactKind) -> Select[Artifact]:
     return select(Artifact).where(
         Artifact.bot_id == bot_id, Artifact.kind.in_(kinds), Artifact.deleted_at.is_(None)
     )
+
+
+def _new_file(path: Path) -> BinaryIO:
+    # Opened at once and not in a thread: being cancelled meanwhile would leave it open.
+    return path.open("wb")
