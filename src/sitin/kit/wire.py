@@ -1,0 +1,177 @@
+"""How values are written in JSON: times, ids, numbers, addresses, errors. For every schema.
+
+The patterns are the ones that the public API's document states, so that clients generated from
+either document accept the same values.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    WithJsonSchema,
+)
+
+from sitin.kit.clock import iso
+
+UUID_PATTERN = (
+    r"^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
+    r"|00000000-0000-0000-0000-000000000000|ffffffff-ffff-ffff-ffff-ffffffffffff)$"
+)
+_LEAP_YEAR = r"\d\d[2468][048]|\d\d[13579][26]|\d\d0[48]|[02468][048]00|[13579][26]00"
+_DAY = (
+    r"(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    r"|(?:02)-(?:0[1-9]|1\d|2[0-8])"
+)
+TIME_PATTERN = (
+    rf"^(?:(?:{_LEAP_YEAR})-02-29|\d{{4}}-(?:{_DAY}))"
+    r"T(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z))$"
+)
+SAFE_INTEGER = 9_007_199_254_740_991
+"""The largest integer a JavaScript client reads exactly."""
+
+
+def _match(pattern: str, what: str) -> BeforeValidator:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: object) -> object:
+        if isinstance(value, str) and not compiled.match(value):
+            raise ValueError(what)
+        return value
+
+    return BeforeValidator(check)
+
+
+def _as_utc(value: object) -> object:
+    # Minutes without seconds are allowed by the pattern and by no Python parser before 3.13.
+    if isinstance(value, str):
+        return datetime.fromisoformat(value.removesuffix("Z")[:26]).replace(tzinfo=UTC)
+    return value
+
+
+_UUID_SCHEMA = {"type": "string", "format": "uuid", "pattern": UUID_PATTERN}
+_TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": TIME_PATTERN}
+
+Id = Annotated[
+    UUID, _match(UUID_PATTERN, "must be a UUID"), WithJsonSchema(_UUID_SCHEMA, mode="validation")
+]
+"""An id that a client gives."""
+
+IdOut = Annotated[UUID, WithJsonSchema(_UUID_SCHEMA)]
+"""An id in a response."""
+
+Time = Annotated[
+    datetime,
+    BeforeValidator(_as_utc),
+    _match(TIME_PATTERN, "must be an ISO 8601 time in UTC, like 2026-01-15T10:30:00Z"),
+    WithJsonSchema(_TIME_SCHEMA),
+]
+"""A time that a client gives."""
+
+TimeOut = Annotated[datetime, PlainSerializer(iso, return_type=str), WithJsonSchema(_TIME_SCHEMA)]
+"""A time in a response: UTC, milliseconds, a ``Z``."""
+
+UriOut = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+"""An address in a response."""
+
+NumberOut = Annotated[
+    float,
+    PlainSerializer(lambda value: int(value) if value == int(value) else value),
+    WithJsonSchema({"type": "number"}),
+]
+"""A number in a response; a whole one is written without a point."""
+
+
+def _no_json_coercion(value: object) -> object:
+    """JSON's own types only: no numbers in strings, no booleans as numbers."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be an integer")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+JSON_INTEGER = BeforeValidator(_no_json_coercion)
+Integer = Annotated[int, JSON_INTEGER]
+"""An integer that a client gives in a body; ``600.0`` is one, ``"600"`` is none."""
+
+
+StrictFlag = StrictBool
+"""A boolean that a client gives in a body; ``"true"`` is none."""
+
+
+def _plain_text(value: str) -> str:
+    # Bodies are checked whole (kit.requests); this is for what comes in a query.
+    if "\x00" in value:
+        raise ValueError("must hold no NUL character")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_plain_text)]
+"""Text that a client gives and the database stores."""
+
+Uri = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+"""An address that a client gives; the room that uses it says which kinds it takes."""
+
+
+def _nothing_as_none(value: object) -> object:
+    # Clients that cannot leave a parameter out send it empty.
+    return None if value == "" else value
+
+
+OptionalQuery = Annotated[Text | None, BeforeValidator(_nothing_as_none)]
+"""A query parameter that may be missing or empty."""
+
+OptionalTime = Annotated[Time | None, BeforeValidator(_nothing_as_none)]
+"""A time in a query that may be missing or empty."""
+
+JsonObject = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {}}
+    ),
+]
+"""Any JSON object."""
+
+
+class Out(BaseModel):
+    """Base of everything a response is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class In(BaseModel):
+    """Base of everything a request is made of; unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ValidationErrorResponse(Out):
+    """The body of every 400."""
+
+    success: Literal[False]
+    error: str = Field(description="The error's name.")
+    code: str = Field(description="The error's code, for programs.")
+    statusCode: int = Field(  # noqa: N815 - the contract's name
+        gt=0, le=SAFE_INTEGER, description="The HTTP status."
+    )
+    message: str | None = Field(None, description="Which field is wrong, and what would be right.")
+
+
+class ErrorResponse(Out):
+    """The body of every other error."""
+
+    success: Literal[False]
+    error: str = Field(description="The error's name.")
+    code: str = Field(description="The error's code, for programs.")
+    statusCode: int = Field(  # noqa: N815 - the contract's name
+        gt=0, le=SAFE_INTEGER, description="The HTTP status."
+    )
+    message: str | None = Field(None, description="What is wrong and what would be right.")
+    details: str | None = Field(None, description="More about it, or null.")
