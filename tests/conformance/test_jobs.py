@@ -24,7 +24,7 @@ class Transcribe(JobPayload):
 
 
 class Deliver(JobPayload):
-    task: ClassVar[Task] = Task.DELIVER_WEBHOOK
+    task: ClassVar[Task] = Task.TRANSCRIBED
     number: int
 
 
@@ -206,7 +206,7 @@ async def test_a_cancelled_job_does_not_run(system: System, database: Database) 
         await system.jobs.enqueue(session, Transcribe(number=2), key="b")
     async with database.transaction() as session:
         await system.jobs.cancel(session, Task.TRANSCRIBE, key="a")
-        await system.jobs.cancel(session, Task.DELIVER_WEBHOOK, key="b")
+        await system.jobs.cancel(session, Task.TRANSCRIBED, key="b")
         await system.jobs.cancel(session, Task.TRANSCRIBE, key="never there")
     await run_everything(system, database, recorder)
     assert recorder.seen == [2]

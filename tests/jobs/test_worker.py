@@ -32,7 +32,7 @@ jobs = PostgresJobs()
 
 
 class Marker(JobPayload):
-    task: ClassVar[Task] = Task.DELIVER_WEBHOOK
+    task: ClassVar[Task] = Task.TRANSCRIBED
 
 
 @asynccontextmanager
@@ -276,7 +276,7 @@ async def test_no_more_jobs_of_a_task_run_than_it_has_places(database: Database)
     async with working(database.url, handler(1, Endless), handler(3, Marker)):
         await until(lambda: len(finished) == 16)
     assert most[Task.TRANSCRIBE] == 1
-    assert 1 < most[Task.DELIVER_WEBHOOK] <= 3
+    assert 1 < most[Task.TRANSCRIBED] <= 3
 
 
 async def test_a_job_that_goes_on_failing_is_held_and_can_be_freed(

@@ -18,11 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 class Task(StrEnum):
     """The names of all tasks; every job is one of these."""
 
-    LAUNCH_BOT = "launch_bot"
     TRANSCRIBE = "transcribe"
     TRANSCRIBED = "transcribed"
-    DELIVER_WEBHOOK = "deliver_webhook"
-    DELIVER_CALLBACK = "deliver_callback"
 
 
 class JobPayload(BaseModel):

@@ -1,0 +1,181 @@
+"""A team with bots, and workers that run them on a fake host."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from sitin.accounts.models import Permission
+from sitin.accounts.plans import Plan
+from sitin.accounts.service import Caller, create_team
+from sitin.artifacts.service import Artifacts
+from sitin.bots.launching import LaunchSettings
+from sitin.bots.lifecycle import Lifecycle
+from sitin.bots.models import Bot
+from sitin.bots.requests import CreateBotRequestBody
+from sitin.bots.service import Bots
+from sitin.bots.store import history
+from sitin.bots.supervisor import Supervisor, SupervisorSettings
+from sitin.bots.watch import Rooms
+from sitin.cli.wiring import address_check
+from sitin.contract.codes import BotStatus, Platform
+from sitin.contract.spec import BrowserSpec
+from sitin.kit.clock import SystemClock
+from sitin.kit.crypto import Keyring, new_key
+from sitin.kit.database import Database
+from sitin.kit.http import OutgoingClient
+from sitin.kit.ids import new_id
+from sitin.kit.wakeups import Wakeups
+from tests.fakes.launcher import FakeHost, FakeLauncher
+from tests.fakes.recordings import FailingStore, FakeTranscripts
+from tests.waiting import until
+
+MEET_URL = "https://meet.google.com/abc-defg-hij"
+
+
+async def resolve_here(host: str, _port: int) -> list[str]:
+    """Knows loopback and numbers; every other name is one that cannot be resolved now."""
+    if host == "localhost":
+        return ["127.0.0.1"]
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        raise OSError("unknown host") from None
+
+
+@dataclass
+class Worker:
+    """One worker of a test: a supervisor in tasks of its own."""
+
+    launcher: FakeLauncher
+    supervisor: Supervisor
+    tasks: list[asyncio.Task[None]]
+
+    async def stop(self) -> None:
+        """As SIGTERM does: bots go on without it."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@dataclass
+class House:
+    """A team, its bots and the rooms around them."""
+
+    database: Database
+    caller: Caller
+    bots: Bots
+    rooms: Rooms
+    store: FailingStore
+    transcripts: FakeTranscripts
+    directory: Path
+    workers: list[Worker] = field(default_factory=list)
+
+    async def create(self, **fields: object) -> UUID:
+        body = {"bot_name": "Notes", "meeting_url": MEET_URL, **fields}
+        async with self.database.transaction() as session:
+            return await self.bots.create(
+                session, self.caller, CreateBotRequestBody.model_validate(body)
+            )
+
+    async def get(self, bot_id: UUID) -> Bot:
+        async with self.database.transaction() as session:
+            return await self.bots.get(session, self.caller, bot_id)
+
+    def stored(self, bot_id: UUID) -> dict[str, bytes]:
+        """The bot's files in the object store."""
+        prefix = f"bots/{bot_id}/"
+        return {
+            key.removeprefix(prefix): data
+            for key, data in self.store.objects.items()
+            if key.startswith(prefix)
+        }
+
+    async def leave(self, bot_id: UUID) -> str:
+        async with self.database.transaction() as session:
+            return await self.bots.leave(session, self.caller, bot_id)
+
+    async def statuses(self, bot_id: UUID) -> list[BotStatus]:
+        async with self.database.transaction() as session:
+            return [BotStatus(line.status) for line in await history(session, bot_id)]
+
+    async def reaches(self, bot_id: UUID, status: BotStatus) -> Bot:
+        """The bot, once it is in this status."""
+
+        async def is_there() -> bool:
+            return (await self.get(bot_id)).status == status
+
+        await until(is_there)
+        return await self.get(bot_id)
+
+    def host(self, name: str = "host") -> FakeHost:
+        return FakeHost(self.directory / name)
+
+    def work(self, host: FakeHost, *, host_id: UUID | None = None, **settings: object) -> Worker:
+        """Start a worker on a host."""
+        launcher = FakeLauncher(host)
+        wakeups = Wakeups(self.database.url)
+        chosen = SupervisorSettings(
+            host_id=host_id or new_id(),
+            max_bots=4,
+            lease=timedelta(seconds=30),
+            renew_every=timedelta(milliseconds=50),
+            look_every=timedelta(milliseconds=200),
+        )
+        supervisor = Supervisor(
+            launcher=launcher,
+            rooms=self.rooms,
+            wakeups=wakeups,
+            settings=replace(chosen, **settings),  # type: ignore[arg-type]
+            launch=LaunchSettings(
+                browser=BrowserSpec(path="/usr/bin/chromium"),
+                video="live",
+                max_recording=4 * 3600,
+                joinable=frozenset({Platform.MEET}),
+            ),
+        )
+        tasks = [asyncio.create_task(wakeups.run()), asyncio.create_task(supervisor.run())]
+        worker = Worker(launcher, supervisor, tasks)
+        self.workers.append(worker)
+        return worker
+
+
+@pytest.fixture
+async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
+    """One team and no worker yet."""
+    clock = SystemClock()
+    async with database.transaction() as session:
+        team = await create_team(session, name="Acme", plan=Plan.UNLIMITED)
+    store, transcripts = FailingStore(), FakeTranscripts()
+    outgoing = OutgoingClient(resolver=resolve_here)
+    lifecycle, keyring = Lifecycle(clock), Keyring([new_key()])
+    artifacts = Artifacts(
+        store=store, keyring=keyring, public_url="https://files.example", clock=clock
+    )
+    house = House(
+        database=database,
+        caller=Caller(team.id, Permission.FULL_ACCESS, team.plan),
+        bots=Bots(
+            lifecycle=lifecycle,
+            artifacts=artifacts,
+            transcripts=transcripts,
+            keyring=keyring,
+            check_address=address_check(outgoing),
+            clock=clock,
+        ),
+        rooms=Rooms(database, lifecycle, artifacts, transcripts),
+        store=store,
+        transcripts=transcripts,
+        directory=tmp_path,
+    )
+    yield house
+    await outgoing.aclose()
+    for worker in house.workers:
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker.stop()
