@@ -1,0 +1,113 @@
+"""Renders every error in the contract's body. Used by ``api.app``."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import Counter
+from starlette.exceptions import HTTPException
+
+from sitin.kit.errors import SitinError
+
+_CODES = {
+    404: "FST_ERR_NOT_FOUND",
+    405: "FST_ERR_METHOD_NOT_ALLOWED",
+}
+
+UNFORESEEN = Counter("sitin_api_unforeseen_errors_total", "Requests answered with 500.")
+
+log = structlog.get_logger(__name__)
+
+
+def install(app: FastAPI) -> None:
+    """Have this app's errors rendered here."""
+    app.add_exception_handler(SitinError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def error_response(
+    status: int,
+    *,
+    error: str,
+    code: str,
+    message: str,
+    details: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """An error as the contract writes it; a 400 has no ``details``."""
+    body: dict[str, Any] = {
+        "success": False,
+        "error": error,
+        "code": code,
+        "statusCode": status,
+        "message": message,
+    }
+    if status != HTTPStatus.BAD_REQUEST:
+        body["details"] = details
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+async def _known(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SitinError)
+    return error_response(
+        error.status,
+        error=error.title,
+        code=error.code,
+        message=error.message,
+        details=error.details,
+    )
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return error_response(
+        400,
+        error="Bad Request",
+        code="FST_ERR_VALIDATION",
+        message=" ".join(dict.fromkeys(_sentence(one) for one in error.errors())),
+    )
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    """One problem as ``field: what is wrong.``"""
+    where, *path = error["loc"]
+    # A union's branches are no names of the client's; fields and positions are.
+    names = [str(part) for part in path if isinstance(part, int) or part.islower()]
+    field = ".".join(names) or where
+    if error["type"] == "missing":
+        what = "is required"
+    else:
+        what = error["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{field}: {what}."
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    sentences = {
+        404: f"There is no {request.method} {request.url.path} here.",
+        405: f"{request.url.path} does not answer to {request.method}.",
+    }
+    return error_response(
+        status,
+        error=status.phrase,
+        code=_CODES.get(status, "FST_ERR_VALIDATION" if status == 400 else "FST_ERR_HTTP"),
+        message=sentences.get(status, str(error.detail)),
+        headers=dict(error.headers) if error.headers else None,
+    )
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    UNFORESEEN.inc()
+    log.error("unforeseen_error", method=request.method, path=request.url.path, exc_info=error)
+    return error_response(
+        500,
+        error="Internal Server Error",
+        code="FST_ERR_INTERNAL",
+        message="Something went wrong inside this service; the operator's log tells more.",
+    )

@@ -1,0 +1,85 @@
+"""The generated document, and that it is the contract's where the contract is here."""
+
+from typing import Any
+
+import pytest
+
+from sitin.api.app import Services, create_app
+from sitin.bots.schemas import BotWebhookCompleted, BotWebhookFailed, BotWebhookStatusChange
+from sitin.kit.clock import SystemClock
+from sitin.kit.wire import Out
+from tests.api.conftest import Api
+from tests.documents import BOT_OPERATIONS, Document, contract, own, shape
+from tests.shared import needs_shared
+
+pytestmark = pytest.mark.db
+
+
+async def test_the_document_needs_no_key(api: Api) -> None:
+    response = await api.client_with(None).get("/openapi.json")
+    assert response.status_code == 200
+    document = response.json()
+    assert document["components"]["securitySchemes"]["ApiKeyAuth"]["in"] == "header"
+    assert "422" not in response.text
+    assert set(own(api.app).operations) == set(BOT_OPERATIONS)
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    """What the code says of itself; no service has to run for that."""
+    nothing: Any = None
+    return own(
+        create_app(Services(database=nothing, clock=SystemClock(), bots=nothing, artifacts=nothing))
+    )
+
+
+@needs_shared("contract", "openapi-v2.json")
+@pytest.mark.parametrize("operation", BOT_OPERATIONS)
+def test_an_operation_is_the_contracts(document: Document, operation: str) -> None:
+    ours, theirs = document, contract()
+    assert theirs is not None
+    assert ours.places[operation] == theirs.places[operation]
+    assert ours.parameters(operation) == theirs.parameters(operation)
+    assert shape(ours.request(operation)) == shape(theirs.request(operation))
+    for status in theirs.operations[operation]["responses"]:
+        assert shape(ours.response(operation, int(status))) == shape(
+            theirs.response(operation, int(status))
+        ), status
+    added = (
+        ours.operations[operation]["responses"].keys()
+        - theirs.operations[operation]["responses"].keys()
+    )
+    assert added <= {"401", "402", "403", "429"}
+
+
+@needs_shared("contract", "openapi-v2.json")
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (BotWebhookStatusChange, ["BotWebhookStatusChange"]),
+        (BotWebhookCompleted, ["BotWebhookCompleted", "CallbackCompleted"]),
+        (BotWebhookFailed, ["BotWebhookFailed", "CallbackFailed"]),
+    ],
+)
+def test_a_payload_is_the_contracts(model: type[Out], names: list[str]) -> None:
+    theirs = contract()
+    assert theirs is not None
+    for name in names:
+        assert shape(_inline(model.model_json_schema(mode="serialization"))) == shape(
+            theirs.component(name)
+        )
+
+
+def _inline(schema: dict[str, Any]) -> Any:
+    definitions = schema.pop("$defs", {})
+
+    def follow(part: Any) -> Any:
+        if isinstance(part, list):
+            return [follow(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return follow(definitions[part["$ref"].rpartition("/")[2]])
+        return {key: follow(value) for key, value in part.items()}
+
+    return follow(schema)
