@@ -7,6 +7,7 @@ the browser itself.
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -103,12 +104,14 @@ async def open_browser(
     reach. Raises ``PermanentError``.
     """
     profile = directory / "profile"
+    # Chromium keeps a socket there whose whole path may have 107 bytes; a recording's is longer.
+    sockets = Path(tempfile.mkdtemp(prefix="sitin-", dir="/tmp"))
     proxy = FilteringProxy(HostRules(spec.host_rules), allow_private=spec.allow_private_addresses)
     proxy_port = await proxy.open()
     try:
         async with async_playwright() as playwright:
             args = chromium_args(spec, proxy_port=proxy_port, direct_port=direct_port)
-            context = await _launch(playwright, path, profile, args)
+            context = await _launch(playwright, path, profile, sockets, args)
             try:
                 yield context
             finally:
@@ -116,11 +119,12 @@ async def open_browser(
                     await asyncio.wait_for(context.close(), _CLOSE_WITHIN)
     finally:
         await proxy.close()
-        await asyncio.to_thread(shutil.rmtree, profile, ignore_errors=True)
+        for made in (profile, sockets):
+            await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
 
 
 async def _launch(
-    playwright: Playwright, path: str, profile: Path, args: list[str]
+    playwright: Playwright, path: str, profile: Path, sockets: Path, args: list[str]
 ) -> BrowserContext:
     try:
         return await playwright.chromium.launch_persistent_context(
@@ -135,7 +139,7 @@ async def _launch(
             viewport={"width": WIDTH, "height": HEIGHT},
             # A page may reach the runner's capture on loopback; the proxy stands before the rest.
             permissions=["local-network-access"],
-            env={**os.environ, "HOME": str(profile.parent)},
+            env={**os.environ, "HOME": str(profile.parent), "TMPDIR": str(sockets)},
         )
     except PlaywrightError as error:
         log.exception("browser did not start", path=path)
