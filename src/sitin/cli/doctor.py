@@ -1,0 +1,154 @@
+"""What ``sitin doctor`` looks at: what a bot needs of this machine, and what to do about it."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+import psutil
+
+from sitin.cli.settings import Settings
+from sitin.cli.wiring import installation
+from sitin.contract.failures import AdapterError
+from sitin.contract.storage import ObjectNotFoundError
+from sitin.kit.errors import OperatorError, SitinError
+from sitin.providers.storage.urls import open_store
+
+_DISK_PER_BOT_HOUR = 1_500_000_000
+"""Bytes: 720p at 3 Mbit/s with every participant's voice beside it."""
+_MEMORY_PER_BOT = 600 * 1024 * 1024
+_BROWSER_SECONDS = 30.0
+_PORT = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    well: bool
+    told: str
+    """What was found, and when it is not well, what to do."""
+
+    def line(self) -> str:
+        """As a person reads it."""
+        return f"{'ok  ' if self.well else 'FAIL'}  {self.what}: {self.told}"
+
+    def as_json(self) -> dict[str, object]:
+        """As a program reads it."""
+        return asdict(self)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything, whatever one of the looks finds."""
+    looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
+        ("browser", _browser),
+        ("memory", _memory),
+        ("disk", _disk),
+        ("database", _database),
+        ("storage", _storage),
+        ("port", _port),
+    ]
+    return [await _look(what, look, settings) for what, look in looks]
+
+
+async def _look(
+    what: str, look: Callable[[Settings], Awaitable[str]], settings: Settings
+) -> Finding:
+    try:
+        return Finding(what, well=True, told=await look(settings))
+    except (SitinError, AdapterError) as error:
+        return Finding(what, well=False, told=error.message)
+
+
+async def _browser(settings: Settings) -> str:
+    path = settings.browser_path
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(path),
+            "--version",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise OperatorError(
+            f"{path} cannot be run ({error.strerror}): install Chromium, or set "
+            "SITIN_BROWSER_PATH to one."
+        ) from None
+    try:
+        async with asyncio.timeout(_BROWSER_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise OperatorError(f"{path} does not say its version: reinstall it.") from None
+    if process.returncode != 0:
+        raise OperatorError(f"{path} ends with {process.returncode}: reinstall it.")
+    return output.decode(errors="replace").strip()
+
+
+async def _memory(settings: Settings) -> str:
+    available = psutil.virtual_memory().available
+    needed = settings.max_bots * _MEMORY_PER_BOT
+    if available < needed:
+        carries = available // _MEMORY_PER_BOT
+        raise OperatorError(
+            f"{available >> 20} MiB are free and {settings.max_bots} bots take {needed >> 20}: "
+            f"free some, or set SITIN_MAX_BOTS={carries}."
+        )
+    return f"{available >> 20} MiB free for {settings.max_bots} bots"
+
+
+async def _disk(settings: Settings) -> str:
+    place = settings.data_dir
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    hours = settings.max_recording / timedelta(hours=1)
+    needed = int(max(1, settings.max_bots) * hours * _DISK_PER_BOT_HOUR)
+    if free < needed:
+        raise OperatorError(
+            f"{free >> 30} GiB are free on the disk of {place} and {settings.max_bots} bots may "
+            f"write {needed >> 30}: free some, lower SITIN_MAX_BOTS or SITIN_MAX_RECORDING, or "
+            "move SITIN_DATA_DIR."
+        )
+    return f"{free >> 30} GiB free on the disk of {place}"
+
+
+async def _database(settings: Settings) -> str:
+    async with installation(settings) as install, install.database.transaction() as session:
+        connection = await session.connection()
+        version = await connection.exec_driver_sql("SHOW server_version")
+        kind = "embedded" if settings.database_url is None else "yours"
+        return f"PostgreSQL {version.scalar_one()}, {kind}, migrated"
+
+
+async def _storage(settings: Settings) -> str:
+    store = open_store(
+        settings.storage,
+        s3_endpoint=settings.s3_endpoint,
+        s3_public_endpoint=settings.s3_public_endpoint,
+    )
+    key = "doctor/probe"
+    await store.put_bytes(key, b"probe", content_type="text/plain")
+    try:
+        found = b"".join([part async for part in store.read(key)])
+    except ObjectNotFoundError:
+        found = b""
+    await store.delete(key)
+    if found != b"probe":
+        raise OperatorError(f"{settings.storage} does not give back what it was given.")
+    return f"{settings.storage} can be written and read"
+
+
+async def _port(_settings: Settings) -> str:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", _PORT))
+        except OSError:
+            return f"{_PORT} is in use: by this service, or choose another with --port"
+    return f"{_PORT} is free"

@@ -1,0 +1,255 @@
+"""The command ``sitin``: what an operator types, and what it prints. Entry point of the package.
+
+A command prints its result on standard output, JSON alone with ``--json``; the log and the one
+sentence of a failure go to standard error, and the exit code of a failure is 1.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+import structlog
+import typer
+
+from sitin.accounts.models import Permission
+from sitin.accounts.plans import Plan
+from sitin.accounts.service import create_key, create_team, require_team
+from sitin.cli import doctor as examination
+from sitin.cli.rehearsal import app as rehearsal
+from sitin.cli.settings import Settings, load_settings
+from sitin.cli.wiring import (
+    Installation,
+    Service,
+    address_check,
+    installation,
+    running_service,
+    running_worker,
+)
+from sitin.kit import logging
+from sitin.kit.errors import OperatorError
+from sitin.notifications.service import create_endpoint
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    help="Bots that sit in on meetings, record, transcribe and report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+team = typer.Typer(help="Teams.", no_args_is_help=True)
+key = typer.Typer(help="API keys.", no_args_is_help=True)
+webhook = typer.Typer(help="Webhook endpoints.", no_args_is_help=True)
+app.add_typer(team, name="team")
+app.add_typer(key, name="key")
+app.add_typer(webhook, name="webhook")
+app.add_typer(rehearsal, name="rehearsal")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+TeamId = Annotated[UUID, typer.Option("--team", help="The team's id.")]
+
+log = structlog.get_logger(__name__)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="When stopped, wait for the bots that are here.")
+    ] = False,
+) -> None:
+    """Run the API, deliveries and bots on this machine."""
+    settings = _settings()
+    _run(_until_stopped(running_service(settings, host=host, port=port), drain=drain))
+
+
+@app.command()
+def worker(
+    bots: Annotated[
+        int | None, typer.Option(help="Bots at once; SITIN_MAX_BOTS without it.", min=0)
+    ] = None,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="When stopped, wait for the bots that are here.")
+    ] = False,
+) -> None:
+    """Run deliveries and bots beside a `sitin serve` on the same database."""
+    settings = _settings()
+    if bots is not None:
+        settings = settings.model_copy(update={"max_bots": bots})
+    _run(_until_stopped(running_worker(settings), drain=drain))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check what this machine needs; one line each, with what to do."""
+    findings = _run(examination.examine(_settings()))
+    if as_json:
+        _print_json([finding.as_json() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(finding.line())
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(1)
+
+
+@team.command("create")
+def team_create(
+    name: Annotated[str, typer.Option(help="The team's name.")],
+    plan: Annotated[Plan, typer.Option(help="The team's plan.")] = Plan.UNLIMITED,
+    as_json: AsJson = False,
+) -> None:
+    """Make a team with a key of full access."""
+
+    async def make(install: Installation) -> dict[str, str]:
+        async with install.database.transaction() as session:
+            made = await create_team(session, name=name, plan=plan)
+            first = await create_key(session, team_id=made.id, permission=Permission.FULL_ACCESS)
+        return {"team_id": str(made.id), "api_key": first.text}
+
+    _print(_with_installation(make), as_json=as_json)
+
+
+@key.command("create")
+def key_create(
+    team_id: TeamId,
+    permission: Annotated[Permission, typer.Option(help="What the key may do.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a further key of a team; it is shown once."""
+
+    async def make(install: Installation) -> dict[str, str]:
+        async with install.database.transaction() as session:
+            made = await create_key(session, team_id=team_id, permission=permission)
+        return {"key_id": str(made.id), "api_key": made.text}
+
+    _print(_with_installation(make), as_json=as_json)
+
+
+@webhook.command("create")
+def webhook_create(
+    team_id: TeamId,
+    url: Annotated[str, typer.Option(help="Where the events are sent.")],
+    event: Annotated[
+        list[str] | None, typer.Option(help="An event it wants; all without this option.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Its name; its host without one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a webhook endpoint; the secret verifies its signatures."""
+
+    async def make(install: Installation) -> dict[str, str]:
+        if refused := await address_check(install.outgoing)(url, ("http", "https")):
+            raise OperatorError(f"--url: {refused}")
+        async with install.database.transaction() as session:
+            await require_team(session, team_id)
+            made = await create_endpoint(
+                session,
+                install.keyring,
+                team_id=team_id,
+                url=url,
+                events=event or [],
+                name=name,
+            )
+        return {"webhook_id": str(made.id), "secret": made.secret}
+
+    _print(_with_installation(make), as_json=as_json)
+
+
+def main() -> None:
+    """Run the command line; the outermost edge of the process."""
+    try:
+        app()
+    except OperatorError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201 - the one sentence of a failure
+        sys.exit(1)
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    logging.configure(level=settings.log_level)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _with_installation(make: Any) -> dict[str, str]:
+    async def work() -> dict[str, str]:
+        async with installation(_settings_of_command()) as install:
+            made: dict[str, str] = await make(install)
+            return made
+
+    return _run(work())
+
+
+def _settings_of_command() -> Settings:
+    """As ``_settings``, with a log that speaks only of trouble."""
+    settings = load_settings()
+    logging.configure(level="WARNING")
+    return settings
+
+
+async def _until_stopped(service: AbstractAsyncContextManager[Service], *, drain: bool) -> None:
+    """Run a service until a signal comes, or until a part of it has broken down."""
+    stop = asyncio.Event()
+    async with _signals(stop), service as running:
+        waits = [
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(running.running.failed.wait()),
+        ]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if running.running.failed.is_set():
+            raise OperatorError("A part of the service broke down; the log above tells which.")
+        log.info("stopping", drain=drain)
+        if drain:
+            await running.supervisor.drain()
+
+
+@asynccontextmanager
+async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
+    """SIGTERM and SIGINT ask to stop; the second one ends the process as it would anyway."""
+    loop = asyncio.get_running_loop()
+
+    def asked(number: int) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            with contextlib.suppress(ValueError):
+                loop.remove_signal_handler(number)
+
+
+def _print(result: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(result)
+    else:
+        for name, value in result.items():
+            typer.echo(f"{name}: {value}")
+
+
+def _print_json(result: Any) -> None:
+    typer.echo(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The operator's settings: every ``SITIN_`` variable, its default, and what is wrong with it.
+
+Read once per process by ``main`` and ``wiring``; other rooms get values, never settings. The
+settings of transcription engines are beside the engines.
+"""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import psutil
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from sitin.kit.errors import OperatorError
+from sitin.providers.transcription.settings import TranscriptionSettings
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_BOTS_PER_CORE = 2
+_BYTES_PER_BOT = 600 * 1024 * 1024
+
+
+def _duration(value: object) -> object:
+    """Read ``90s``, ``30m``, ``4h`` or seconds."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", value.strip().lower())
+    if match is None:
+        raise ValueError("must be a duration like 90s, 30m or 4h")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+
+
+def _words(value: object) -> object:
+    return value.split() if isinstance(value, str) else value
+
+
+def _keys(value: object) -> object:
+    return [one for one in re.split(r"[\s,]+", value) if one] if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Expanded = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+def default_max_bots() -> int:
+    """What this machine carries: two bots a core, and what its memory holds of them.
+
+    A recording bot takes a third of a core and half a gigabyte (docs/bench.md); what is left is
+    for the meeting's worse moments.
+    """
+    by_cores = (os.cpu_count() or 1) * _BOTS_PER_CORE
+    by_memory = int(psutil.virtual_memory().total * 0.8) // _BYTES_PER_BOT
+    return max(1, min(by_cores, by_memory))
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of its name with ``SITIN_`` before it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SITIN_", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    data_dir: Expanded = Path("~/.local/share/sitin")
+    """Database, keys, recordings and, by default, artifacts of this machine."""
+    database_url: SecretStr | None = None
+    """Any Postgres; unset, an embedded one in the data directory."""
+    secret_keys: Annotated[list[SecretStr], NoDecode, BeforeValidator(_keys)] = []
+    """Newest first, separated by commas; unset, generated in the data directory."""
+    storage_url: str | None = None
+    """``file:///directory`` or ``s3://bucket/prefix``; unset, the data directory."""
+    storage_shared: bool = False
+    """Says that a ``file://`` storage is the same directory on every machine."""
+    s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = None
+    """Where customers reach the bucket, when that is not ``s3_endpoint``."""
+    public_url: HttpUrl | None = None
+    """How customers reach this service; unset, the address it listens on."""
+    browser_path: Path = Path("/usr/bin/chromium")
+    browser_host_rules: str = ""
+    browser_args: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
+    allow_private_addresses: bool = False
+    """Lets customers' addresses and bots reach private networks; for rehearsals and tests."""
+    video: Literal["live", "dense"] = "live"
+    max_recording: Duration = Field(default=timedelta(hours=4), gt=timedelta(0))
+    max_bots: int = Field(default_factory=default_max_bots, ge=0)
+    bot_memory: int = Field(default=2048, ge=256)
+    """The most a bot's processes may have to themselves together, in MiB."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"postgres(ql)?://", value.get_secret_value()):
+            raise ValueError("must be an address like postgresql://user:password@host/name")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_go_with_the_database(self) -> "Settings":
+        if self.database_url is not None and not self.secret_keys:
+            raise ValueError(
+                "SITIN_SECRET_KEYS must be set together with SITIN_DATABASE_URL: what is encrypted "
+                "in the database can be read with them only"
+            )
+        return self
+
+    @property
+    def storage(self) -> str:
+        """The address of the object store."""
+        return self.storage_url or (self.data_dir / "artifacts").as_uri()
+
+
+def load_settings() -> Settings:
+    """The settings of this process' environment. Raises ``OperatorError``."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise OperatorError(_sentence(error)) from None
+
+
+def transcription_settings() -> TranscriptionSettings:
+    """The settings of the transcription engines. Raises ``OperatorError``."""
+    try:
+        return TranscriptionSettings()
+    except ValidationError as error:
+        raise OperatorError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    what = str(first["msg"]).removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{what}."
+    return f"SITIN_{str(first['loc'][0]).upper()}: {what}."
