@@ -125,12 +125,12 @@ async def test_a_job_shares_the_fate_of_its_transaction(
     system: System, database: Database, first: str
 ) -> None:
     async with database.transaction() as session:
-        await session.execute(text("CREATE TABLE bots (number int)"))
+        await session.execute(text("CREATE TABLE causes (number int)"))
 
     async def create(*, fail: bool) -> None:
         async with database.transaction() as session:
             if first == "the row":
-                await session.execute(text("INSERT INTO bots VALUES (1)"))
+                await session.execute(text("INSERT INTO causes VALUES (1)"))
             await system.jobs.enqueue(session, Transcribe(number=1))
             if fail:
                 raise LookupError
