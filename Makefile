@@ -8,7 +8,7 @@ BIN := .venv/bin
 APT ?= 1
 
 # What a bot, the rehearsal and the tests take from the system.
-APT_PACKAGES := python3-venv chromium espeak-ng janus nodejs npm
+APT_PACKAGES := python3-venv chromium chromium-headless-shell espeak-ng janus nodejs npm
 # What only the comparison with the usual way of recording takes.
 APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 

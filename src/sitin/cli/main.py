@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -84,6 +85,27 @@ def worker(
     if bots is not None:
         settings = settings.model_copy(update={"max_bots": bots})
     _run(_until_stopped(running_worker(settings), drain=drain))
+
+
+@app.command()
+def demo(
+    speech: Annotated[
+        Path | None,
+        typer.Option(help="Recordings with a transcripts.json; synthetic voices without it."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the artifacts go.")] = Path("sitin-demo"),
+    report: Annotated[
+        Path | None, typer.Option("--json", help="Write the whole report to this file.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep serving until Ctrl-C.")] = False,
+) -> None:
+    """Hold a meeting on this machine, send a bot into it, and show what it reports."""
+    # Late: the media libraries are slow to load, and no other command needs them.
+    from sitin.cli.demo.command import hold
+
+    code = _run(hold(_settings_of_command(), speech=speech, out=out, report=report, keep=keep))
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

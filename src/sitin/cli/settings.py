@@ -26,6 +26,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sitin.kit.errors import OperatorError
 from sitin.providers.transcription.settings import TranscriptionSettings
 
+_CHROMIUM = Path("/usr/bin/chromium")
+_HEADLESS_SHELL = Path("/usr/bin/chromium-headless-shell")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _BOTS_PER_CORE = 2
 _BYTES_PER_BOT = 600 * 1024 * 1024
@@ -86,7 +88,10 @@ class Settings(BaseSettings):
     """Where customers reach the bucket, when that is not ``s3_endpoint``."""
     public_url: HttpUrl | None = None
     """How customers reach this service; unset, the address it listens on."""
-    browser_path: Path = Path("/usr/bin/chromium")
+    browser_path: Path = _CHROMIUM
+    lean_browser_path: Path | None = None
+    """Chromium's headless shell, for bots that take the tracks; unset, the one beside the default
+    browser where it is installed; ``none`` for no such browser."""
     browser_host_rules: str = ""
     browser_args: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
     allow_private_addresses: bool = False
@@ -118,6 +123,15 @@ class Settings(BaseSettings):
                 "in the database can be read with them only"
             )
         return self
+
+    @property
+    def lean_browser(self) -> Path | None:
+        """The browser for bots that take the tracks, if it is another one."""
+        if self.lean_browser_path is not None:
+            return None if str(self.lean_browser_path) == "none" else self.lean_browser_path
+        if self.browser_path == _CHROMIUM and _HEADLESS_SHELL.exists():
+            return _HEADLESS_SHELL
+        return None
 
     @property
     def storage(self) -> str:

@@ -267,6 +267,7 @@ async def _start_worker(
         launch=LaunchSettings(
             browser=BrowserSpec(
                 path=str(settings.browser_path),
+                lean_path=str(settings.lean_browser) if settings.lean_browser else None,
                 host_rules=settings.browser_host_rules,
                 args=settings.browser_args,
                 allow_private_addresses=settings.allow_private_addresses,

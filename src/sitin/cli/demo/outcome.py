@@ -1,0 +1,152 @@
+"""What a demo has brought: files, statuses, transcript, truth; whether it is whole; its report."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import av
+
+from sitin.cli.demo.receiver import Receiver
+from sitin.rehearsal import Truth
+
+_NAMES = {
+    "video": "output.mp4",
+    "audio": "output.flac",
+    "diarization": "diarization.jsonl",
+    "raw_transcription": "raw_transcription.json",
+    "transcription": "output_transcription.json",
+}
+"""The artifacts of a bot's details and the files they are kept as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that the demo has seen of one bot."""
+
+    bot: dict[str, Any]
+    """Its details, as the API gives them."""
+    receiver: Receiver
+    files: dict[str, Path]
+    """Downloaded artifacts by their name in the details."""
+    participants: list[Path]
+    """One FLAC file per participant who was heard."""
+    truth: Truth
+    recording_started_at: datetime
+
+    @property
+    def statuses(self) -> list[dict[str, str]]:
+        """The status history, as the webhooks told it."""
+        changes = [one["data"]["status"] for one in self.receiver.events("bot.status_change")]
+        rows = [{"code": one["code"], "created_at": one["created_at"]} for one in changes]
+        return sorted(rows, key=lambda one: one["created_at"])
+
+    @property
+    def utterances(self) -> list[dict[str, Any]]:
+        """The transcript."""
+        if "transcription" not in self.files:
+            return []
+        found: list[dict[str, Any]] = json.loads(self.files["transcription"].read_text())["result"][
+            "utterances"
+        ]
+        return found
+
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        """The diarization."""
+        if "diarization" not in self.files:
+            return []
+        return [json.loads(line) for line in self.files["diarization"].read_text().splitlines()]
+
+    @property
+    def spoke(self) -> dict[str, float]:
+        """Seconds that each speaker spoke, the longest first."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        for one in self.segments:
+            seconds[one["speaker"]] += one["end_time"] - one["start_time"]
+        return dict(sorted(seconds.items(), key=lambda one: -one[1]))
+
+    def problems(self) -> list[str]:
+        """What did not arrive or is not valid, one sentence each; empty when all is well."""
+        return [*self._missing(), *self._invalid()]
+
+    def report(self) -> dict[str, Any]:
+        """The whole of it; times of the truth in seconds from the recording's start."""
+        return {
+            "bot": self.bot,
+            "statuses": self.statuses,
+            "requests": [one.as_json() for one in self.receiver.received],
+            "artifacts": {
+                **{name: str(path) for name, path in self.files.items()},
+                "participants": [str(path) for path in self.participants],
+            },
+            "truth": [
+                {
+                    "speaker": turn.speaker,
+                    "start": round((turn.start - self.recording_started_at).total_seconds(), 3),
+                    "end": round((turn.end - self.recording_started_at).total_seconds(), 3),
+                    "text": turn.text,
+                }
+                for turn in self.truth.turns
+            ],
+        }
+
+    def _missing(self) -> list[str]:
+        problems = [
+            f"The bot ended {self.bot['status']}: {self.bot['error_message']}"
+            for _ in [0]
+            if self.bot["status"] != "completed"
+        ]
+        problems += [
+            f"The artifact {name} did not arrive." for name in _NAMES if name not in self.files
+        ]
+        if len(self.receiver.events("bot.completed")) != 1:
+            problems.append("The webhook bot.completed did not arrive once.")
+        if len(self.receiver.callbacks) != 1:
+            problems.append("The callback did not arrive once.")
+        if self.receiver.refused:
+            problems.append(f"{len(self.receiver.refused)} requests carried a wrong signature.")
+        if "in_call_recording" not in [one["code"] for one in self.statuses]:
+            problems.append("No webhook told of the recording.")
+        return problems
+
+    def _invalid(self) -> list[str]:
+        problems = []
+        if "video" in self.files and not _is_video(self.files["video"]):
+            problems.append("The video is no H.264 and AAC in MP4 that decodes.")
+        if "audio" in self.files and not _is_sound(self.files["audio"]):
+            problems.append("The audio is no FLAC that decodes.")
+        present = {one.name for one in self.truth.attendance}
+        if not {turn.speaker for turn in self.truth.turns} <= set(self.spoke):
+            problems.append("Somebody who spoke is missing from the diarization.")
+        if not self.utterances:
+            problems.append("The transcript is empty.")
+        if not {one["speaker"] for one in self.utterances} <= present:
+            problems.append("The transcript names somebody who was not in the meeting.")
+        return problems
+
+
+def local_name(artifact: str) -> str | None:
+    """The file name of an artifact of a bot's details; ``None`` for another field."""
+    return _NAMES.get(artifact)
+
+
+def _is_video(path: Path) -> bool:
+    try:
+        with av.open(str(path)) as container:
+            kinds = {stream.codec_context.name for stream in container.streams}
+            frames = sum(1 for _ in container.decode(video=0))
+    except av.FFmpegError:
+        return False
+    return kinds == {"h264", "aac"} and frames > 0
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with av.open(str(path)) as container:
+            name = container.streams.audio[0].codec_context.name
+            return name == "flac" and any(True for _ in container.decode(audio=0))
+    except av.FFmpegError:
+        return False
