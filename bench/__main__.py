@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ours, quality, usual
+from bench import ours, quality, service, usual
 from bench.meeting import script, spoken
 from sitin.contract.recording import ArtifactKind
 
@@ -121,9 +121,30 @@ async def _speakers(seconds: float) -> list[Row]:
         ]
 
 
+async def _service(seconds: float) -> list[Row]:
+    """The whole service, from request to webhook."""
+    return [
+        Row("POST to in_call_recording", await service.in_call_after(), "s", 4),
+        Row(
+            f"meeting's end to bot.completed, {seconds:g} s",
+            await service.completed_after(seconds),
+            "s",
+            5,
+        ),
+        Row(
+            "meeting's end to bot.completed, 1 h",
+            await service.completed_after_an_hour(),
+            "s",
+            5,
+            note="files written in advance",
+        ),
+    ]
+
+
 PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
     "capture": _capture,
     "speakers": _speakers,
+    "service": _service,
 }
 
 
