@@ -158,11 +158,13 @@ async def _measure(parts: list[str], seconds: float) -> list[Row]:
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; or all")
     parser.add_argument("--seconds", type=float, default=60, help="length of a meeting")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"))
     arguments = parser.parse_args()
-    rows = asyncio.run(_measure(arguments.parts, arguments.seconds))
+    if unknown := set(arguments.parts) - PARTS.keys():
+        parser.error(f"there is no part {unknown.pop()!r}; the parts are {', '.join(PARTS)}")
+    rows = asyncio.run(_measure(arguments.parts or list(PARTS), arguments.seconds))
     machine = (
         f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
