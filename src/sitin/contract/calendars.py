@@ -361,7 +361,7 @@ class CalendarProvider(Protocol):
     def notices(self, headers: Mapping[str, str], body: bytes) -> Sequence[Notice]:
         """Read what was pushed; pure. Items that make no sense are left out.
 
-        Raises ``ValueError`` for what is no push of this provider at all. ``headers`` has lower-case
-        names.
+        Raises ``ValueError`` for what is no push of this provider at all. The names of ``headers``
+        are lower-case.
         """
         ...
