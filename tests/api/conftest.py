@@ -15,36 +15,12 @@ from sitin.accounts.service import KEY_HEADER, Caller, create_key
 from sitin.api.app import Services, create_app
 from sitin.kit.clock import iso
 from tests.bots.conftest import House, house
-from tests.documents import Document, contract, own, violations
+from tests.checking import CheckedApp
 from tests.serving import serving
 
 __all__ = ["house"]
 
 MEET_URL = "https://meet.google.com/abc-defg-hij"
-
-
-class Checked(httpx.AsyncClient):
-    """A client that checks every answer against the contract, or our own document without it."""
-
-    documents: tuple[Document, ...] = ()
-
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        response = await super().send(request, **options)
-        for document in self.documents:
-            operation = document.operation_at(request.method, request.url.path)
-            if operation is None:
-                continue
-            schema = document.response(operation, response.status_code)
-            body = response.json()
-            if body.get("code") == "FST_ERR_TOO_MANY_REQUESTS":
-                # Told by the limit before the operation, with a field of its own.
-                body.pop("retryAfter")
-                schema = None
-            if schema is None:
-                # The contract documents no 401 and 403 here; they have the one error body.
-                schema = document.component("ErrorResponse")
-            assert violations(schema, body) == [], (operation, response.status_code)
-        return response
 
 
 @dataclass
@@ -54,15 +30,14 @@ class Api:
     app: FastAPI
     house: House
     url: str
-    client: Checked
+    client: httpx.AsyncClient
     """With a full-access key of the house's team."""
-    further_clients: list[Checked] = field(default_factory=list)
+    further_clients: list[httpx.AsyncClient] = field(default_factory=list)
 
-    def client_with(self, key: str | None) -> Checked:
+    def client_with(self, key: str | None) -> httpx.AsyncClient:
         """A client with another key, or with none."""
         headers = {} if key is None else {KEY_HEADER: key}
-        client = Checked(base_url=self.url, headers=headers)
-        client.documents = self.client.documents
+        client = httpx.AsyncClient(base_url=self.url, headers=headers)
         self.further_clients.append(client)
         return client
 
@@ -71,13 +46,13 @@ class Api:
         async with self.house.database.transaction() as session:
             return (await create_key(session, team_id=team_id, permission=permission)).text
 
-    async def stranger(self) -> Checked:
+    async def stranger(self) -> httpx.AsyncClient:
         """A client of another team."""
         return await self.client_of(await self.house.team())
 
     async def client_of(
         self, caller: Caller, permission: Permission = Permission.FULL_ACCESS
-    ) -> Checked:
+    ) -> httpx.AsyncClient:
         """A client with a key of a team."""
         return self.client_with(await self.key(caller.team_id, permission))
 
@@ -118,11 +93,11 @@ async def api(house: House) -> AsyncIterator[Api]:
             artifacts=house.rooms.artifacts,
         )
     )
-    async with serving(app) as url, Checked(base_url=url) as client:
-        theirs = contract()
-        client.documents = (own(app),) if theirs is None else (own(app), theirs)
+    checked = CheckedApp(app)
+    async with serving(checked) as url, httpx.AsyncClient(base_url=url) as client:
         api = Api(app, house, url, client)
         client.headers[KEY_HEADER] = await api.key(house.caller.team_id)
         yield api
         for further in api.further_clients:
             await further.aclose()
+    assert checked.broken == []

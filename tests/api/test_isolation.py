@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from sitin.accounts.models import Permission
 from sitin.kit.ids import new_id
-from tests.api.conftest import MEET_URL, Api, Checked
+from tests.api.conftest import MEET_URL, Api
 from tests.documents import BOT_OPERATIONS, own
 
 pytestmark = pytest.mark.db
@@ -29,7 +30,7 @@ def bodies(api: Api) -> dict[str, Any]:
     }
 
 
-async def call(api: Api, client: Checked, operation: str, bot_id: str) -> Any:
+async def call(api: Api, client: httpx.AsyncClient, operation: str, bot_id: str) -> Any:
     method, path = own(api.app).places[operation]
     return await client.request(
         method, path.replace("{bot_id}", bot_id), json=bodies(api).get(operation)

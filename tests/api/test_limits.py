@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
+import httpx
 import pytest
 from sqlalchemy import text
 
 from sitin.accounts.plans import Plan
-from tests.api.conftest import MEET_URL, Api, Checked
+from tests.api.conftest import MEET_URL, Api
 
 pytestmark = pytest.mark.db
 
@@ -21,7 +22,7 @@ async def hold_the_bucket(api: Api) -> None:
 
 
 @pytest.fixture
-async def slow(api: Api) -> Checked:
+async def slow(api: Api) -> httpx.AsyncClient:
     """A client of a team that may write three times a second, one of them spent."""
     client = await api.client_of(await api.house.team(THREE))
     first = await client.post("/v2/bots", json=GOOD)
@@ -33,7 +34,7 @@ async def slow(api: Api) -> Checked:
     return client
 
 
-async def test_a_write_too_many_is_a_429_with_its_headers(slow: Checked) -> None:
+async def test_a_write_too_many_is_a_429_with_its_headers(slow: httpx.AsyncClient) -> None:
     assert (await slow.post("/v2/bots", json=GOOD)).status_code == 201
     assert (await slow.post("/v2/bots", json=GOOD)).status_code == 201
     refused = await slow.post("/v2/bots", json=GOOD)
@@ -49,13 +50,15 @@ async def test_a_write_too_many_is_a_429_with_its_headers(slow: Checked) -> None
     assert "x-ratelimit-limit" not in listed.headers
 
 
-async def test_a_batch_counts_once_and_a_refused_request_counts_too(slow: Checked) -> None:
+async def test_a_batch_counts_once_and_a_refused_request_counts_too(
+    slow: httpx.AsyncClient,
+) -> None:
     assert (await slow.post("/v2/bots/batch", json=[GOOD] * 20)).status_code == 201
     assert (await slow.post("/v2/bots", json={})).status_code == 400
     assert (await slow.post("/v2/bots", json=GOOD)).status_code == 429
 
 
-async def test_what_is_told_before_the_body_is_read(slow: Checked) -> None:
+async def test_what_is_told_before_the_body_is_read(slow: httpx.AsyncClient) -> None:
     for _ in range(2):
         await slow.post("/v2/bots", json=GOOD)
     refused = await slow.post("/v2/bots", content=b"{ no json")
