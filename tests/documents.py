@@ -27,7 +27,27 @@ BOT_OPERATIONS = (
     "updateScheduledBot",
     "deleteScheduledBot",
 )
-"""The operations that are there; both documents are equal in them."""
+"""The operations on bots."""
+
+CALENDAR_OPERATIONS = (
+    "listRawCalendars",
+    "createCalendarConnection",
+    "listCalendars",
+    "getCalendarDetails",
+    "updateCalendarConnection",
+    "deleteCalendarConnection",
+    "syncCalendar",
+    "resubscribeCalendar",
+    "listEvents",
+    "listEventSeries",
+    "getEventDetails",
+    "createCalendarBot",
+    "updateCalendarBot",
+    "deleteCalendarBot",
+)
+
+OPERATIONS = (*BOT_OPERATIONS, *CALENDAR_OPERATIONS)
+"""All there are; both documents are equal in them."""
 
 # What describes a value to a person, or how a generator got there, says nothing about its shape.
 _NO_SHAPE = {"description", "title", "example", "examples", "default", "$schema", "$id", "summary"}

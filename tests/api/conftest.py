@@ -20,6 +20,9 @@ from tests.serving import serving
 
 __all__ = ["house"]
 
+SECONDS = 60
+"""For an answer, on whatever machine."""
+
 MEET_URL = "https://meet.google.com/abc-defg-hij"
 
 
@@ -37,7 +40,7 @@ class Api:
     def client_with(self, key: str | None) -> httpx.AsyncClient:
         """A client with another key, or with none."""
         headers = {} if key is None else {KEY_HEADER: key}
-        client = httpx.AsyncClient(base_url=self.url, headers=headers)
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=SECONDS)
         self.further_clients.append(client)
         return client
 
@@ -94,7 +97,7 @@ async def api(house: House) -> AsyncIterator[Api]:
         )
     )
     checked = CheckedApp(app)
-    async with serving(checked) as url, httpx.AsyncClient(base_url=url) as client:
+    async with serving(checked) as url, httpx.AsyncClient(base_url=url, timeout=SECONDS) as client:
         api = Api(app, house, url, client)
         client.headers[KEY_HEADER] = await api.key(house.caller.team_id)
         yield api
