@@ -159,8 +159,7 @@ class MicrosoftCalendarProvider:
             user = await self._graph.get(User, "/me", access, doing)
             email = user.mail or user.user_principal_name
         except AccessRefusedError:
-            calendar = await self._graph.get(WireCalendar, "/me/calendar", access, doing)
-            email = calendar.owner.address if calendar.owner else None
+            email = _owner(await self._graph.get(WireCalendar, "/me/calendar", access, doing))
         if not email:
             raise UnreadableAnswerError(f"{NAME} tells no address of the account.")
         return email
@@ -172,13 +171,16 @@ class MicrosoftCalendarProvider:
             CalendarPage, "/me/calendars", access, "list the calendars", {"$top": "100"}
         ):
             found |= {calendar.id: calendar for calendar in page.value}
-        return [await self._to_calendar(access, calendar) for calendar in found.values()]
+        email = ""
+        if any(_owner(calendar) is None for calendar in found.values()):
+            email = await self.account_email(access)
+        return [_to_calendar(calendar, email) for calendar in found.values()]
 
     async def calendar(self, access: str, calendar_id: str) -> RawCalendar:
         """``GET /me/calendars/{id}``; Graph knows no alias, the default one has its own path."""
         path = _calendar_path(calendar_id)
         calendar = await self._graph.get(WireCalendar, path, access, "tell the calendar")
-        return await self._to_calendar(access, calendar)
+        return _to_calendar(calendar, _owner(calendar) or await self.account_email(access))
 
     async def window(
         self, access: str, calendar_id: str, *, start: datetime, end: datetime
@@ -336,16 +338,6 @@ class MicrosoftCalendarProvider:
             raise CursorExpiredError
         return said
 
-    async def _to_calendar(self, access: str, calendar: WireCalendar) -> RawCalendar:
-        owner = calendar.owner.address if calendar.owner else None
-        email = owner or await self.account_email(access)
-        return RawCalendar(
-            id=calendar.id,
-            name=calendar.name or email,
-            email=email,
-            is_primary=bool(calendar.is_default_calendar),
-        )
-
     def _at_most(self, expires_at: datetime) -> datetime:
         return min(expires_at, self._clock.now() + LONGEST_SUBSCRIPTION)
 
@@ -366,6 +358,20 @@ def _calendar_path(calendar_id: str) -> str:
     if calendar_id.lower() in _ALIASES:
         return "/me/calendar"
     return f"/me/calendars/{_segment(calendar_id)}"
+
+
+def _owner(calendar: WireCalendar) -> str | None:
+    return (calendar.owner.address if calendar.owner else None) or None
+
+
+def _to_calendar(calendar: WireCalendar, email: str) -> RawCalendar:
+    """Translate a calendar; ``email`` is the account's, for one that names no owner."""
+    return RawCalendar(
+        id=calendar.id,
+        name=calendar.name or _owner(calendar) or email,
+        email=_owner(calendar) or email,
+        is_primary=bool(calendar.is_default_calendar),
+    )
 
 
 def _translated(items: Iterable[WireEvent]) -> list[ProviderEvent]:
