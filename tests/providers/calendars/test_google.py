@@ -1,5 +1,7 @@
 """Google Calendar over HTTP: what is asked, how answers and failures are read."""
 
+import logging
+import traceback
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -630,6 +632,24 @@ async def test_the_address_may_name_the_version(url: str, platform: Scripted, pa
     await provider.calendars("x")
     assert platform.asked[0].path == "/calendar/v3/users/me/calendarList"
     await provider.aclose()
+
+
+async def test_nothing_secret_is_logged(
+    google: GoogleCalendarProvider, platform: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    platform.answer(200, {"access_token": "token-x", "refresh_token": "token-y"})
+    await google.refresh(GRANT)
+    platform.answer(200, {"access_token": ["token-x"]})
+    with pytest.raises(UnreadableAnswerError) as failed:
+        await google.refresh(GRANT)
+    platform.answer(200, {"id": str(CHANNEL), "resourceId": "res"})
+    await google.subscribe("token-x", "primary", ORDER)
+    traces = "".join(traceback.format_exception(failed.value))
+    assert caplog.text
+    for secret in ("our-secret", "our-refresh-token", "token-x", "token-y", "s3cret"):
+        assert secret not in caplog.text
+        assert secret not in traces
 
 
 def test_nothing_secret_is_shown() -> None:
