@@ -75,6 +75,8 @@ class FakeCalendar:
 
     raw: RawCalendar
     events: dict[str, ProviderEvent] = field(default_factory=dict)
+    originals: dict[str, datetime] = field(default_factory=dict)
+    """When occurrences were to begin, by their ids."""
     changes: list[tuple[str, str | None]] = field(default_factory=list)
     """Ids of events in the order in which they changed, and the series they belong to."""
     epoch: int = 0
@@ -98,10 +100,7 @@ class FakeCalendar:
         """Add a series."""
         starts = [first + number * every for number in range(times)]
         return [
-            self.put(
-                made_event(f"{series_id}_{start:%Y%m%d}", start, series_id=series_id, **fields)
-            )
-            for start in starts
+            self._occurrence(series_id, start, **{"title": series_id, **fields}) for start in starts
         ]
 
     def edit(self, event_id: str, **fields: Any) -> ProviderEvent:
@@ -126,9 +125,24 @@ class FakeCalendar:
         for event_id in [e.id for e in self.events.values() if e.series_id == series_id]:
             self.delete(event_id)
 
+    def split(self, series_id: str, start: datetime) -> str:
+        """Replace the occurrences from an original start on by those of a new series; its id."""
+        new_id = f"{series_id}_R{start:%Y%m%dT%H%M%S}"
+        for event in [e for e in self.events.values() if e.series_id == series_id]:
+            original = self.originals[event.id]
+            if original >= start:
+                self.delete(event.id)
+                self._occurrence(new_id, original, title=event.title, family=event.family)
+        return new_id
+
     def forget(self) -> None:
         """No cursor that there is until now is known any more."""
         self.epoch += 1
+
+    def _occurrence(self, series_id: str, start: datetime, **fields: Any) -> ProviderEvent:
+        event = made_event(f"{series_id}_{start:%Y%m%d}", start, series_id=series_id, **fields)
+        self.originals[event.id] = start
+        return self.put(event)
 
 
 @dataclass

@@ -252,7 +252,17 @@ class TestLinks:
         assert read(conferenceData=pending).links == ()
 
     @pytest.mark.parametrize(
-        "uri", ["javascript:alert(1)", "file:///etc/passwd", "https://", "", "x" * 5000, None]
+        "uri",
+        [
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "https://",
+            "https://zoom.us/j/1 and more",
+            "https://zoom.us/\x00",
+            "https://zoom.us/" + "x" * 5000,
+            "",
+            None,
+        ],
     )
     def test_what_is_no_address_of_the_web_is_none(self, uri: str | None) -> None:
         entry = {"entryPointType": "video", "uri": uri}

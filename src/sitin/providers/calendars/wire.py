@@ -28,7 +28,7 @@ _LONGEST_LINE = 2000
 # A link to join may stand below a long quoted conversation.
 _LONGEST_TEXT = 65_536
 _LONGEST_LINK = 2048
-_WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^\s/\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*", re.IGNORECASE)
 
 
 class Wire(BaseModel):
@@ -47,19 +47,18 @@ Title = Annotated[str, _at_most(_LONGEST_TITLE)]
 ShortText = Annotated[str, _at_most(_LONGEST_LINE)]
 Text = Annotated[str, _at_most(_LONGEST_TEXT)]
 Id = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00-\x20\x7f]+$")]
-Token = Annotated[str, StringConstraints(max_length=16_384, pattern=r"^[\x21-\x7e]+$")]
-"""Goes into a header: printable ASCII."""
-Cursor = Annotated[str, StringConstraints(max_length=16_384, pattern=r"^[\x21-\x7e]+$")]
+_PRINTABLE = StringConstraints(max_length=16_384, pattern=r"^[\x21-\x7e]+$")
+Token = Annotated[str, _PRINTABLE]
+"""Goes into a header."""
+Cursor = Annotated[str, _PRINTABLE]
+"""Goes into an address, or is one."""
 
 
 def web_links(candidates: Iterable[str | None]) -> tuple[str, ...]:
     """Those that are addresses of the web, each once."""
-    found = dict.fromkeys(
-        link.strip()
-        for link in candidates
-        if link and len(link) <= _LONGEST_LINK and _WEB.match(link.strip())
-    )
-    return tuple(found)[:MOST_LINKS]
+    stripped = [link.strip() for link in candidates if link]
+    found = [link for link in stripped if len(link) <= _LONGEST_LINK and _WEB.fullmatch(link)]
+    return tuple(dict.fromkeys(found))[:MOST_LINKS]
 
 
 def zone_named(name: str | None) -> ZoneInfo | None:

@@ -216,7 +216,13 @@ class MicrosoftCalendarProvider:
         path = f"{_calendar_path(calendar_id)}/calendarView"
         return within(_translated(await self._view(path, access, start, end)), start, end)
 
-    async def changes(self, access: str, calendar_id: str, *, cursor: str) -> Changes:  # noqa: ARG002 - the cursor knows
+    async def changes(
+        self,
+        access: str,
+        calendar_id: str,  # noqa: ARG002 - the cursor knows
+        *,
+        cursor: str,
+    ) -> Changes:
         """The last round's link. Every series that it touches is asked for its occurrences."""
         said = self._read_cursor(cursor)
         taken, link = await self._graph.round(said.link, access)
