@@ -95,8 +95,8 @@ class TokenExpiredError(RetriableError):
 class CursorExpiredError(Exception):
     """Changes since this cursor cannot be told; the window has to be listed anew.
 
-    The provider does not know them any more, or they are so many that listing is cheaper, or what
-    it says about them contradicts itself. A cursor that came from another install counts as well.
+    The provider does not know them any more, or contradicts itself, or they are so many that
+    listing is cheaper. A cursor that came from another install counts as well.
     """
 
 

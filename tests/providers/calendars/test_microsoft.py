@@ -484,96 +484,120 @@ class TestWindow:
         assert second.query == {"$skip": "200"}
 
 
+def glanced(item: dict[str, Any]) -> dict[str, Any]:
+    """As a view gives it that is asked for little."""
+    return {name: item[name] for name in ("id", "type", "seriesMasterId") if name in item}
+
+
 class TestChanges:
     """Later rounds."""
 
     async def test_what_is_asked_and_told(
         self, microsoft: MicrosoftCalendarProvider, platform: Scripted, pages: Pages
     ) -> None:
-        pages.last(single("a"), removed("b"), token="t2")
-        platform.answer(404, refusal(404, "ErrorItemNotFound"))
+        pages.last(single("a"), token="t2")
         changes = await microsoft.changes("x", "cal=", cursor=pages.cursor("t1"))
         assert [e.id for e in changes.events] == ["a"]
-        assert changes.removed == {"b"}
-        assert platform.asked[0].query == {"$deltatoken": "t1"}
+        assert changes.removed == changes.complete_series == frozenset()
+        assert [asked.query for asked in platform.asked] == [{"$deltatoken": "t1"}]
 
         pages.last()
         await microsoft.changes("x", "cal=", cursor=changes.cursor)
         assert platform.asked[-1].query == {"$deltatoken": "t2"}
 
-    async def test_a_series_that_is_touched_is_asked_for_its_occurrences(
+    async def test_a_round_that_brings_all_of_a_series(
         self, microsoft: MicrosoftCalendarProvider, platform: Scripted, pages: Pages
     ) -> None:
         """A deleted occurrence leaves no mark, and a moved series leaves its old ones behind."""
-        pages.last(MASTER, occurrence(11))
-        pages.list(whole(11), whole(18, type="exception"))
+        exception = occurrence(18, type="exception", subject="Once")
+        pages.last(MASTER, occurrence(11), exception)
+        pages.list(*map(glanced, (occurrence(11), exception, single("other"))))
         changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
-        assert {e.id: e.is_exception for e in changes.events} == {
-            "occurrence-11": False,
-            "occurrence-18": True,
+        assert {e.id: (e.title, e.is_exception) for e in changes.events} == {
+            "occurrence-11": ("Weekly", False),
+            "occurrence-18": ("Once", True),
         }
         assert changes.complete_series == {"master"}
         assert changes.removed == frozenset()
-        asked = platform.asked[1]
-        assert asked.path == "/v1.0/me/events/master/instances"
-        assert asked.query == {**STRETCH, "$top": "200"}
+        glance = platform.asked[1]
+        assert glance.path == "/v1.0/me/calendars/cal=/calendarView"
+        assert glance.query == {**STRETCH, "$select": "id,type,seriesMasterId", "$top": "1000"}
+        assert len(platform.asked) == 2
 
     @pytest.mark.parametrize("item", [MASTER, occurrence(11, type="exception", subject="Once")])
-    async def test_one_item_of_a_series_is_enough(
-        self, microsoft: MicrosoftCalendarProvider, pages: Pages, item: dict[str, Any]
+    async def test_a_round_that_leaves_some_out_is_completed(
+        self,
+        microsoft: MicrosoftCalendarProvider,
+        platform: Scripted,
+        pages: Pages,
+        item: dict[str, Any],
     ) -> None:
         pages.last(item)
-        pages.list(whole(18))
+        pages.list(*map(glanced, (occurrence(18), occurrence(25))))
+        platform.answer(200, whole(18))
+        platform.answer(404, refusal(404, "ErrorItemNotFound"))
         changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
-        assert [e.id for e in changes.events] == ["occurrence-18"]
+        brought = {"occurrence-11"} if item is not MASTER else set()
+        assert {e.id for e in changes.events} == {"occurrence-18", *brought}
         assert changes.complete_series == {"master"}
+        assert [asked.path for asked in platform.asked[2:]] == [
+            "/v1.0/me/events/occurrence-18",
+            "/v1.0/me/events/occurrence-25",
+        ]
+
+    async def test_what_a_round_brings_is_there_even_if_the_view_is_behind(
+        self, microsoft: MicrosoftCalendarProvider, pages: Pages
+    ) -> None:
+        pages.last(MASTER, occurrence(11))
+        pages.list()
+        changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
+        assert [e.id for e in changes.events] == ["occurrence-11"]
 
     async def test_a_series_that_is_gone_meanwhile_has_no_occurrences(
         self, microsoft: MicrosoftCalendarProvider, platform: Scripted, pages: Pages
     ) -> None:
-        pages.last(MASTER, occurrence(11))
+        pages.last(occurrence(11))
+        pages.list()
         platform.answer(404, refusal(404, "ErrorItemNotFound"))
         changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
         assert changes.events == ()
         assert changes.complete_series == {"master"}
 
     async def test_what_is_removed_may_be_a_series(
-        self, microsoft: MicrosoftCalendarProvider, platform: Scripted, pages: Pages
-    ) -> None:
-        pages.last(removed("master"), removed("moved-away"), removed("over"))
-        platform.answer(404, refusal(404, "ErrorItemNotFound"))
-        platform.answer(400, refusal(400, "ErrorInvalidRequest"))
-        pages.list()
-        changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
-        assert changes.removed == {"master", "moved-away", "over"}
-        assert changes.complete_series == {"master", "over"}
-
-    async def test_what_is_removed_and_still_answers_is_listed_anew(
         self, microsoft: MicrosoftCalendarProvider, pages: Pages
     ) -> None:
-        """It was moved to another calendar, or only out of the stretch."""
         pages.last(removed("master"))
-        pages.list(whole(11))
+        pages.list(glanced(single("other")))
+        changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
+        assert changes.events == ()
+        assert changes.removed == changes.complete_series == {"master"}
+
+    async def test_a_series_that_is_removed_and_still_there_is_listed_anew(
+        self, microsoft: MicrosoftCalendarProvider, pages: Pages
+    ) -> None:
+        pages.last(removed("master"))
+        pages.list(glanced(occurrence(11)))
         with pytest.raises(CursorExpiredError):
             await microsoft.changes("x", "cal=", cursor=pages.cursor())
 
-    async def test_what_is_told_both_ways_is_there(
+    async def test_what_is_told_as_removed_is_not_fetched(
         self, microsoft: MicrosoftCalendarProvider, platform: Scripted, pages: Pages
     ) -> None:
         pages.last(MASTER, removed("occurrence-11"))
-        pages.list(whole(11))
-        platform.answer(404, refusal(404, "ErrorItemNotFound"))
+        pages.list(glanced(occurrence(11)))
         changes = await microsoft.changes("x", "cal=", cursor=pages.cursor())
-        assert [e.id for e in changes.events] == ["occurrence-11"]
-        assert changes.removed == frozenset()
+        assert changes.events == ()
+        assert changes.removed == {"occurrence-11"}
+        assert len(platform.asked) == 2
 
-    async def test_too_much_to_look_up_is_listed_instead(
+    async def test_too_much_that_was_left_out_is_listed_instead(
         self, microsoft: MicrosoftCalendarProvider, platform: Scripted, pages: Pages
     ) -> None:
-        pages.last(*(removed(f"{number}") for number in range(21)))
+        pages.last(MASTER)
+        pages.list(*(glanced(occurrence(number)) for number in range(1, 22)))
         with pytest.raises(CursorExpiredError):
             await microsoft.changes("x", "cal=", cursor=pages.cursor())
-        assert len(platform.asked) == 1
+        assert len(platform.asked) == 2
 
     async def test_a_round_without_a_link_to_the_next(
         self, microsoft: MicrosoftCalendarProvider, pages: Pages

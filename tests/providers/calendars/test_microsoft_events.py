@@ -314,13 +314,13 @@ class TestRounds:
         whole = {"type": "exception", "subject": "Once"}
         found = taken([occurrence(10), occurrence(17, seriesMasterId="other", **whole)])
         assert found.series_to_fetch() == {"master"}
-        assert found.touched() == {"master", "other"}
+        assert found.touched == {"master", "other"}
         assert [event.id for event in found.filled()] == ["occurrence-17"]
 
     def test_the_series_itself_is_no_event(self) -> None:
         found = taken([MASTER])
         assert found.filled() == []
-        assert found.touched() == {"master"}
+        assert found.touched == {"master"}
 
     def test_what_comes_last_counts(self) -> None:
         single = {"id": "a", "type": "singleInstance", "start": told("2027-01-10T09:00:00")}

@@ -64,11 +64,12 @@ class Graph:
         access: str,
         doing: str,
         params: Mapping[str, str] | None = None,
-        **how: Any,
+        *,
+        prefer: str | None = None,
     ) -> AsyncIterator[P]:
         """Every page of a list, each by the link of the one before."""
         for _ in range(MOST_PAGES):
-            answer = await self.ask("GET", path, access, doing, params=params, **how)
+            answer = await self.ask("GET", path, access, doing, params=params, prefer=prefer)
             page = self._vendor.read(model, answer)
             yield page
             if page.next_link is None:

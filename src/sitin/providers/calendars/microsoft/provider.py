@@ -30,7 +30,6 @@ from sitin.kit.clock import Clock, SystemClock, iso
 from sitin.providers.calendars.asking import (
     PATIENCE,
     GoneError,
-    Refusal,
     VendorClient,
     lifetime,
     segment,
@@ -40,13 +39,13 @@ from sitin.providers.calendars.microsoft.answers import (
     SCOPE_MISSING,
     WRONG_TENANT,
     calendar_gone,
-    graph_failure,
     push_failure,
     refresh_failure,
 )
 from sitin.providers.calendars.microsoft.events import to_event
 from sitin.providers.calendars.microsoft.graph import PAGE_SIZE, Graph
 from sitin.providers.calendars.microsoft.notices import client_state, read_notices
+from sitin.providers.calendars.microsoft.rounds import Round
 from sitin.providers.calendars.microsoft.wire import (
     CalendarPage,
     EventPage,
@@ -60,22 +59,20 @@ from sitin.providers.calendars.microsoft.wire import (
 from sitin.providers.calendars.wire import in_utc, within
 
 MOST_LOOKUPS = 20
-"""Series looked at in one round of changes; beyond, listing the window is cheaper."""
+"""Occurrences fetched that a round left out; beyond, listing the window is cheaper."""
 MARGIN = timedelta(days=7)
 """How far changes are told beyond a window: for so long it may roll with one cursor."""
 LONGEST_SUBSCRIPTION = timedelta(minutes=4230)
 """Microsoft allows 10,080 today; 4,230 were the most for long."""
 
+_GLANCE = {"$select": "id,type,seriesMasterId", "$top": "1000"}
+"""Of a view: what is there, and which series it belongs to."""
 _ALIASES = frozenset({"primary", "default"})
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 _RESOURCE = "https://graph.microsoft.com"
 _NATIONAL_CLOUDS = (".microsoft.us", ".chinacloudapi.cn")
 _SCOPES = frozenset({"calendars.read", "calendars.readwrite"})
 """Each of them lets events be read with what is in them."""
-
-
-class _NotASeriesError(Exception):
-    """The id is that of an event without occurrences."""
 
 
 class MicrosoftCalendarProvider:
@@ -195,14 +192,7 @@ class MicrosoftCalendarProvider:
             )
         except CursorExpiredError as error:
             raise RetriableError(f"{NAME} lost the place in the listing; list again.") from error
-        for series in sorted(taken.series_to_fetch()):
-            path = f"/me/events/{_segment(series)}"
-            try:
-                taken.series[series] = await self._graph.get(
-                    WireEvent, path, access, "tell the series"
-                )
-            except GoneError:
-                continue
+        await self._fetch_series(access, taken)
         return Listing(
             events=within(_translated(taken.filled()), start, end),
             cursor=WireCursor(start=start, end=until, link=link).model_dump_json(),
@@ -213,31 +203,28 @@ class MicrosoftCalendarProvider:
         self, access: str, calendar_id: str, *, start: datetime, end: datetime
     ) -> Sequence[ProviderEvent]:
         """``GET calendarView``, where occurrences are whole."""
-        path = f"{_calendar_path(calendar_id)}/calendarView"
-        return within(_translated(await self._view(path, access, start, end)), start, end)
+        items = await self._view(access, calendar_id, start, end, {"$top": str(PAGE_SIZE)})
+        return within(_translated(items), start, end)
 
-    async def changes(
-        self,
-        access: str,
-        calendar_id: str,  # noqa: ARG002 - the cursor knows
-        *,
-        cursor: str,
-    ) -> Changes:
-        """The last round's link. Every series that it touches is asked for its occurrences."""
+    async def changes(self, access: str, calendar_id: str, *, cursor: str) -> Changes:
+        """The last round's link, and a glance at what is there when it tells of series.
+
+        What is removed may be a series as well: nobody tells.
+        """
         said = self._read_cursor(cursor)
         taken, link = await self._graph.round(said.link, access)
-        touched = taken.touched()
-        if len(touched) + len(taken.removed) > MOST_LOOKUPS:
-            raise CursorExpiredError
-        items = [event for event in taken.events.values() if event.series_master_id is None]
-        for series in sorted(touched):
-            items += await self._occurrences(access, series, said)
-        gone = {item for item in sorted(taken.removed) if await self._is_gone(access, item, said)}
-        events = {event.id: event for event in _translated(items)}
+        complete: set[str] = set()
+        if taken.touched or taken.removed:
+            there = await self._view(access, calendar_id, said.start, said.end, _GLANCE)
+            if taken.removed & {item.series_master_id for item in there}:
+                raise CursorExpiredError  # One of the two is behind; a new round tells.
+            await self._fetch_left_out(access, taken, there)
+            complete = taken.touched | taken.removed
+        await self._fetch_series(access, taken)
         return Changes(
-            events=tuple(events.values()),
-            removed=frozenset(taken.removed - events.keys()),
-            complete_series=frozenset(touched | gone),
+            events=tuple(_translated(taken.filled())),
+            removed=frozenset(taken.removed),
+            complete_series=frozenset(complete),
             cursor=said.model_copy(update={"link": link}).model_dump_json(),
         )
 
@@ -295,43 +282,48 @@ class MicrosoftCalendarProvider:
         """A batch, whose items may be of several channels."""
         return read_notices(body)
 
-    async def _occurrences(self, access: str, series: str, said: WireCursor) -> list[WireEvent]:
-        """All that a series has in the cursor's stretch of time; none when it is gone."""
-
-        def judging(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception:
-            failure = graph_failure(vendor, refusal, doing)
-            if isinstance(failure, UnreadableAnswerError) and refusal.status == 400:
-                return _NotASeriesError()
-            return failure
-
-        path = f"/me/events/{_segment(series)}/instances"
-        try:
-            return await self._view(path, access, said.start, said.end, judging=judging)
-        except GoneError:
-            return []
-
-    async def _is_gone(self, access: str, item: str, said: WireCursor) -> bool:
-        """Whether nothing is left of what may be a series.
-
-        Told as removed is also what was only moved to another calendar, and it still answers. When
-        the two disagree, the listing knows.
-        """
-        try:
-            left = await self._occurrences(access, item, said)
-        except _NotASeriesError:
-            return False
-        if left:
+    async def _fetch_left_out(self, access: str, taken: Round, there: list[WireEvent]) -> None:
+        """Complete what a round brought of the series that it touches."""
+        left_out = [
+            item.id
+            for item in there
+            if item.series_master_id in taken.touched
+            and item.id not in taken.events
+            and item.id not in taken.removed
+        ]
+        if len(left_out) > MOST_LOOKUPS:
             raise CursorExpiredError
-        return True
+        for event_id in left_out:
+            event = await self._event(access, event_id)
+            if event is not None:
+                taken.events[event_id] = event
+
+    async def _fetch_series(self, access: str, taken: Round) -> None:
+        """Get the series that bare occurrences need and that did not come with them."""
+        for series_id in sorted(taken.series_to_fetch()):
+            series = await self._event(access, series_id)
+            if series is not None:
+                taken.series[series_id] = series
+
+    async def _event(self, access: str, event_id: str) -> WireEvent | None:
+        path = f"/me/events/{_segment(event_id)}"
+        try:
+            return await self._graph.get(WireEvent, path, access, "tell the event")
+        except GoneError:
+            return None
 
     async def _view(
-        self, path: str, access: str, start: datetime, end: datetime, **how: object
+        self,
+        access: str,
+        calendar_id: str,
+        start: datetime,
+        end: datetime,
+        how: Mapping[str, str],
     ) -> list[WireEvent]:
-        params = {"startDateTime": iso(start), "endDateTime": iso(end), "$top": str(PAGE_SIZE)}
+        path = f"{_calendar_path(calendar_id)}/calendarView"
+        params = {"startDateTime": iso(start), "endDateTime": iso(end), **how}
         found: dict[str, WireEvent] = {}
-        async for page in self._graph.pages(
-            EventPage, path, access, "list the events", params, **how
-        ):
+        async for page in self._graph.pages(EventPage, path, access, "list the events", params):
             found |= {event.id: event for event in page.value}
         return list(found.values())
 

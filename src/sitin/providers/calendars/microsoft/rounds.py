@@ -1,9 +1,9 @@
 """One round of Graph's delta, page by page. Used by the provider beside it only.
 
-A round is about a stretch of time. Of a series that changed in any way it brings the series itself
-and its occurrences within that stretch; an occurrence says when it is and no more. What it does not
-bring is that an occurrence was deleted, or that all of them were moved: the others simply come
-again. Whether a round is complete for a series is nowhere promised.
+A round is about a stretch of time. Of a series that changed in any way it brings, as far as anybody
+has seen, the series itself and all of its occurrences within that stretch; an occurrence says when
+it is and no more. What it does not bring is that an occurrence was deleted, or that all of them
+were moved: the others simply come again. Nowhere is it promised that a round is complete.
 """
 
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ class Round:
             else:
                 self.events[item.id] = item
 
+    @property
     def touched(self) -> set[str]:
         """The ids of the series of which anything came."""
         return set(self.series) | {
