@@ -320,6 +320,8 @@ class CalendarProvider(Protocol):
     (the platform's address is wrong) and, but for ``refresh``, ``TokenExpiredError``. Waits of a
     few seconds are kept inside; a ``RetriableError`` is worth another call later, as a whole.
 
+    Calendars go by their ids; only ``calendar`` knows aliases.
+
     An access token makes few requests at once, in this process, however many calls there are.
     """
 
@@ -345,7 +347,10 @@ class CalendarProvider(Protocol):
         ...
 
     async def calendar(self, access: str, calendar_id: str) -> RawCalendar:
-        """One calendar, by its id or an alias of it. Raises ``CalendarGoneError``."""
+        """One calendar, by its id or an alias of it: ``primary`` is the account's own.
+
+        Raises ``CalendarGoneError``.
+        """
         ...
 
     async def window(

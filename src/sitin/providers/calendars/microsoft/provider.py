@@ -175,7 +175,8 @@ class MicrosoftCalendarProvider:
 
     async def calendar(self, access: str, calendar_id: str) -> RawCalendar:
         """``GET /me/calendars/{id}``; Graph knows no alias, the default one has its own path."""
-        path = _calendar_path(calendar_id)
+        alias = calendar_id.lower() in _ALIASES
+        path = "/me/calendar" if alias else _calendar_path(calendar_id)
         calendar = await self._graph.get(WireCalendar, path, access, "tell the calendar")
         return _to_calendar(calendar, _owner(calendar) or await self.account_email(access))
 
@@ -353,8 +354,6 @@ def _segment(foreign_id: str) -> str:
 
 
 def _calendar_path(calendar_id: str) -> str:
-    if calendar_id.lower() in _ALIASES:
-        return "/me/calendar"
     return f"/me/calendars/{_segment(calendar_id)}"
 
 
