@@ -95,18 +95,15 @@ class GoogleJudge:
     """Observes a rehearsal and notes every answer that Google would not give.
 
     Attributes:
-        judged: How many answers it has looked at.
         complaints: What was wrong with them.
     """
 
     def __init__(self) -> None:
-        self.judged = 0
         self.complaints: list[str] = []
 
     def __call__(self, exchange: Exchange, response: Response) -> None:
         if exchange.fault in ("html", "cut_off", "no_object", "wrong_types", "empty"):
             return
-        self.judged += 1
         self.complaints += [
             f"{exchange.method} {exchange.path} {exchange.status}: {complaint}"
             for complaint in _complaints(exchange, bytes(response.body))

@@ -7,7 +7,7 @@ import pytest
 
 from sitin.rehearsal.calendars import Account, CalendarRehearsal
 from tests.google_discovery import GoogleJudge
-from tests.rehearsal.calendars.asking import GoogleClient
+from tests.rehearsal.calendars.asking import GoogleClient, GraphClient
 
 NOW = datetime(2027, 3, 20, 12, tzinfo=UTC)
 """A Saturday, eight days before Europe's clocks go forward."""
@@ -35,4 +35,17 @@ def ada(cal: CalendarRehearsal) -> Account:
 async def google(cal: CalendarRehearsal, ada: Account) -> AsyncIterator[GoogleClient]:
     """A client with Ada's access token."""
     async with GoogleClient(cal.google, ada) as client:
+        yield client
+
+
+@pytest.fixture
+def mia(cal: CalendarRehearsal) -> Account:
+    """An account at Microsoft."""
+    return cal.microsoft.account("mia@contoso.com", name="Mia Sanz", zone="Europe/Paris")
+
+
+@pytest.fixture
+async def graph(cal: CalendarRehearsal, mia: Account) -> AsyncIterator[GraphClient]:
+    """A client with Mia's access token."""
+    async with GraphClient(cal.microsoft, mia) as client:
         yield client

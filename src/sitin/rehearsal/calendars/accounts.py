@@ -148,6 +148,10 @@ class Keeper(Protocol):
         """A number for a change, larger than all before."""
         ...
 
+    def primary_calendar(self, account: "Account", zone: ZoneInfo) -> Calendar:
+        """Make the calendar that an account comes with."""
+        ...
+
     def new_calendar(self, account: "Account", name: str, zone: ZoneInfo, own_id: str) -> Calendar:
         """Make a calendar; without an id of its own it gets a new one."""
         ...
@@ -172,18 +176,19 @@ class Account:
         provider: Keeper,
         ways_to_end: frozenset[str],
         zone: ZoneInfo,
-        primary_id: str,
     ) -> None:
         self.email = email
         self.name = name
         self.id = str(secrets.randbelow(10**20) + 10**20)
         self.ways_to_end = ways_to_end
+        self.mail: str | None = email
+        """What the profile says; ``None`` for an account without it (Microsoft)."""
         self.licensed = True
         """Whether there is a mailbox that can be asked (Microsoft)."""
         self.grants: list[Grant] = []
         self.entries: dict[str, Entry] = {}
         self._provider = provider
-        self.primary = provider.new_calendar(self, name, zone, primary_id)
+        self.primary = provider.primary_calendar(self, zone)
         self._enter(self.primary, Role.OWNER)
 
     @property

@@ -79,6 +79,10 @@ class Surroundings(Protocol):
         """The id that the copies of a meeting share."""
         ...
 
+    def check(self, event: Event) -> None:
+        """Refuse what the provider has no words for. Raises ``CalendarControlError``."""
+        ...
+
     def changed(self, calendar: "Calendar", changes: Sequence[Change]) -> None:
         """Tell whoever watches this calendar."""
         ...
@@ -91,7 +95,7 @@ class Calendar:
         calendar_id: The provider's id.
         name: What people call it.
         zone: Its time zone.
-        address: The address it goes by as an attendee.
+        owner: Who organizes what is added, and is meant by "self" among the attendees.
         surroundings: The provider.
     """
 
@@ -101,13 +105,13 @@ class Calendar:
         *,
         name: str,
         zone: ZoneInfo,
-        address: str,
+        owner: Person,
         surroundings: Surroundings,
     ) -> None:
         self.id = calendar_id
         self.name = name
         self.zone = zone
-        self.address = address
+        self.owner = replace(owner, response=ResponseStatus.ACCEPTED)
         self.history = History()
         self.epoch = 0
         """Sync tokens of another epoch are not known any more."""
@@ -120,9 +124,9 @@ class Calendar:
     # Reading
 
     @property
-    def owner(self) -> Person:
-        """Who organizes what is added here, unless told otherwise."""
-        return Person(self.address, response=ResponseStatus.ACCEPTED)
+    def address(self) -> str:
+        """The address it goes by as an attendee."""
+        return self.owner.email
 
     def event(self, event: Which) -> Event:
         """An event or series as it is now. Raises ``UnknownError``."""
@@ -202,7 +206,6 @@ class Calendar:
             number=0,
             **fields,
         )
-        check(event.recurrence, event.span.start)
         return self._put(event, ChangeKind.CREATED)
 
     def edit(self, event: Which, *, on: Written | None = None, **content: Unpack[Content]) -> Event:
@@ -230,7 +233,6 @@ class Calendar:
         if stored.is_series and pattern != (stored.span, stored.recurrence):
             changed = replace(changed, generation=stored.generation + 1)
             changed = replace(changed, exceptions=self._plain(stored, changed))
-        check(changed.recurrence, changed.span.start)
         return self._put(changed, kind)
 
     def move(
@@ -410,8 +412,8 @@ class Calendar:
         stored = self.event(event)
         if on is not None:
             return stored, original_of(stored, on, self.zone)
-        if isinstance(event, Event):
-            return stored, event.original
+        if isinstance(event, Event) and event.original is not None:
+            return stored, original_of(stored, event.original, self.zone)
         return stored, None
 
     def _plain(self, before: Event, after: Event) -> Mapping[str, Override]:
@@ -446,6 +448,8 @@ class Calendar:
         return changed.occurrence(original)
 
     def _put(self, event: Event, kind: ChangeKind) -> Event:
+        check(event.recurrence, event.span.start)
+        self._around.check(event)
         number = self._around.next_number()
         event = replace(event, number=number, updated=self._around.clock.now())
         self._note(event, number, Change(event.id, None, kind))

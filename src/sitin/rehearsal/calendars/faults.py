@@ -15,12 +15,14 @@ class Gate:
     """Holds requests back until it is opened."""
 
     def __init__(self) -> None:
-        self._reached = asyncio.Event()
+        self._standing = 0
+        self._arrived = asyncio.Condition()
         self._open = asyncio.Event()
 
-    async def reached(self) -> None:
-        """Wait until a request stands before it."""
-        await self._reached.wait()
+    async def reached(self, count: int = 1) -> None:
+        """Wait until so many requests have come to it."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: self._standing >= count)
 
     def open(self) -> None:
         """Let requests pass, those that come later too."""
@@ -28,7 +30,9 @@ class Gate:
 
     async def passed(self) -> None:
         """Stand before it; for the request."""
-        self._reached.set()
+        async with self._arrived:
+            self._standing += 1
+            self._arrived.notify_all()
         await self._open.wait()
 
 

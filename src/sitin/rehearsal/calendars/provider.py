@@ -8,7 +8,8 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ from sitin.rehearsal.calendars.calendar import Calendar, Change
 from sitin.rehearsal.calendars.clock import MovableClock
 from sitin.rehearsal.calendars.errors import ApiError, CalendarControlError, UnknownError
 from sitin.rehearsal.calendars.faults import NONSENSE, Fault, Faults, Gate
-from sitin.rehearsal.calendars.model import Moment
+from sitin.rehearsal.calendars.model import Event, Moment
 from sitin.rehearsal.calendars.paging import Paging
 from sitin.rehearsal.calendars.pushes import Pushes
 from sitin.rehearsal.calendars.times import read_zone
@@ -194,7 +195,6 @@ class RehearsedProvider(ABC):
             provider=self,
             ways_to_end=self.ways_to_end,
             zone=read_zone(zone),
-            primary_id=self.primary_id(email),
         )
         made.allow(client or self.client, self.all_scopes if scopes is None else scopes)
         self.accounts[email] = made
@@ -278,8 +278,12 @@ class RehearsedProvider(ABC):
         return self.world.last_number
 
     @abstractmethod
-    def primary_id(self, email: str) -> str:
-        """The id of an account's primary calendar."""
+    def check(self, event: Event) -> None:
+        """Refuse what the provider has no words for. Raises ``CalendarControlError``."""
+
+    @abstractmethod
+    def primary_calendar(self, account: Account, zone: ZoneInfo) -> Calendar:
+        """Make the calendar that an account comes with."""
 
     @abstractmethod
     def new_calendar(self, account: Account, name: str, zone: ZoneInfo, own_id: str) -> Calendar:
@@ -360,6 +364,20 @@ class RehearsedProvider(ABC):
         return Route(path, endpoint, methods=[method])
 
     async def _answer(
+        self, call: Call, account: Account | None, handler: Handler
+    ) -> tuple[Response, str | None]:
+        with self.slot(call, account) as refusal:
+            if refusal is not None:
+                return refusal.response(), None
+            return await self._admitted(call, account, handler)
+
+    @contextmanager
+    def slot(self, call: Call, account: Account | None) -> Iterator[ApiError | None]:
+        """A place for one request; inside it is refused if an error is given."""
+        del call, account
+        yield None
+
+    async def _admitted(
         self, call: Call, account: Account | None, handler: Handler
     ) -> tuple[Response, str | None]:
         if self.latency:

@@ -17,8 +17,7 @@ import httpx
 
 from sitin.rehearsal.calendars.errors import CalendarControlError
 
-TIMEOUT = 10.0
-"""Seconds in which a receiver has to answer."""
+_ANSWER_SECONDS = 10.0
 
 RETRY_DELAYS = (0.5, 2.0, 10.0, 30.0)
 """Seconds before a notification is sent again. The providers go on for hours."""
@@ -61,12 +60,19 @@ class Delivery:
 
 @dataclass
 class Pushes:
-    """Sends notifications; ``open`` and ``close`` are the server's."""
+    """Sends notifications; ``open`` and ``close`` are the server's.
 
+    Attributes:
+        timeout: Seconds in which a receiver has to answer.
+        retry_delays: Seconds before each further attempt.
+        log: What was sent last.
+        dropped: How many were lost on purpose.
+    """
+
+    timeout: float = 10.0
     retry_delays: Sequence[float] = RETRY_DELAYS
     log: deque[Delivery] = field(default_factory=lambda: deque(maxlen=10_000))
     dropped: int = 0
-    """How many were lost on purpose."""
     _drop: int = 0
     _copies: int = 1
     _delay: float = 0.0
@@ -78,7 +84,7 @@ class Pushes:
         self._client = httpx.AsyncClient(
             verify=_trust(),
             trust_env=False,
-            timeout=TIMEOUT,
+            timeout=None,  # noqa: S113 - each request has its own
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=50),
         )
         # The client's own pool would let waiting requests run into the timeout.
@@ -161,7 +167,8 @@ class Pushes:
 
     async def ask(self, url: str) -> httpx.Response:
         """Ask an address for something; raises ``httpx.HTTPError``."""
-        return await self._client.post(url, headers={"content-type": "text/plain; charset=utf-8"})
+        headers = {"content-type": "text/plain; charset=utf-8"}
+        return await self._client.post(url, headers=headers, timeout=self.timeout)
 
     def _dispatch(self, pushes: list[Push]) -> None:
         for batch in _batches(pushes):
@@ -176,7 +183,7 @@ class Pushes:
     async def _send_after(self, answered: asyncio.Event, pushes: Sequence[Push]) -> None:
         # An answer that could not be sent sets nothing.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(_ANSWER_SECONDS):
                 await answered.wait()
         self.send(pushes)
 
@@ -200,7 +207,10 @@ class Pushes:
         try:
             async with self._turn:
                 answer = await self._client.post(
-                    first.url, headers=dict(first.headers), content=content
+                    first.url,
+                    headers=dict(first.headers),
+                    content=content,
+                    timeout=self.timeout,
                 )
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__

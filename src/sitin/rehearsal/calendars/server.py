@@ -10,6 +10,8 @@ from starlette.applications import Starlette
 from sitin.rehearsal.calendars.clock import MovableClock
 from sitin.rehearsal.calendars.google.provider import GoogleRehearsal
 from sitin.rehearsal.calendars.google.routes import google_routes
+from sitin.rehearsal.calendars.microsoft.provider import MicrosoftRehearsal
+from sitin.rehearsal.calendars.microsoft.routes import microsoft_routes
 from sitin.rehearsal.calendars.provider import World
 from sitin.rehearsal.calendars.pushes import Pushes
 from sitin.rehearsal.serving import LOOPBACK, LoopbackServer
@@ -33,13 +35,15 @@ class CalendarRehearsal:
         self.pushes = Pushes()
         self._world = World(self.clock, self.pushes)
         self.google = GoogleRehearsal(self._world)
+        self.microsoft = MicrosoftRehearsal(self._world)
 
     async def __aenter__(self) -> Self:
         """Listen. Raises ``OperatorError`` for a port that cannot be had."""
         self._server = LoopbackServer(port=self._port)
         self._world.url = f"http://{LOOPBACK}:{self._server.port}"
         self.pushes.open()
-        self._server.start(Starlette(routes=[google_routes(self.google)]))
+        routes = [google_routes(self.google), *microsoft_routes(self.microsoft)]
+        self._server.start(Starlette(routes=routes))
         return self
 
     async def __aexit__(
@@ -49,7 +53,8 @@ class CalendarRehearsal:
         trace: TracebackType | None,
     ) -> None:
         """Send nothing any more and stop listening."""
-        self.google.faults.clear()
+        for provider in (self.google, self.microsoft):
+            provider.faults.clear()
         await self.pushes.close()
         await self._server.stop()
 
@@ -64,4 +69,6 @@ class CalendarRehearsal:
         return {
             "SITIN_GOOGLE_TOKEN_URL": self.google.token_url,
             "SITIN_GOOGLE_API_URL": self.google.api_url,
+            "SITIN_MICROSOFT_LOGIN_URL": self.microsoft.login_url,
+            "SITIN_MICROSOFT_GRAPH_URL": self.microsoft.graph_url,
         }

@@ -25,7 +25,7 @@ from sitin.rehearsal.calendars.google.errors import (
     unauthorised,
 )
 from sitin.rehearsal.calendars.google.partial import read_fields, select
-from sitin.rehearsal.calendars.model import Moment, stamp
+from sitin.rehearsal.calendars.model import Event, Moment, Person, stamp
 from sitin.rehearsal.calendars.paging import read_token
 from sitin.rehearsal.calendars.provider import Call, RehearsedProvider, World
 
@@ -72,15 +72,17 @@ class GoogleRehearsal(RehearsedProvider):
 
     # What calendars and accounts need
 
-    def primary_id(self, email: str) -> str:
-        """The address itself."""
-        return email
+    def primary_calendar(self, account: Account, zone: ZoneInfo) -> Calendar:
+        """Its id and name are the address."""
+        return self.new_calendar(account, account.email, zone, account.email)
 
     def new_calendar(self, account: Account, name: str, zone: ZoneInfo, own_id: str) -> Calendar:
         """Make a calendar; a secondary one is an attendee under its own id."""
         del account
         calendar_id = own_id or f"{secrets.token_hex(32)}@group.calendar.google.com"
-        made = Calendar(calendar_id, name=name, zone=zone, address=calendar_id, surroundings=self)
+        made = Calendar(
+            calendar_id, name=name, zone=zone, owner=Person(calendar_id), surroundings=self
+        )
         self.calendars[calendar_id] = made
         return made
 
@@ -100,6 +102,9 @@ class GoogleRehearsal(RehearsedProvider):
         """The address of a new Google Meet."""
         code = "".join(secrets.choice(_MEET_LETTERS) for _ in range(10))
         return f"https://meet.google.com/{code[:3]}-{code[3:7]}-{code[7:]}"
+
+    def check(self, event: Event) -> None:
+        """Refuses nothing: recurrence is RFC 5545 here as well."""
 
     def changed(self, calendar: Calendar, changes: Sequence[Change]) -> None:
         """Tell the channels, once for all of the changes."""
