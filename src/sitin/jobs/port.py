@@ -20,6 +20,11 @@ class Task(StrEnum):
 
     TRANSCRIBE = "transcribe"
     TRANSCRIBED = "transcribed"
+    FORGET_TRANSCRIPT = "forget_transcript"
+    PURGE_ARTIFACTS = "purge_artifacts"
+    SYNC_CALENDAR = "sync_calendar"
+    SUBSCRIBE_CALENDAR = "subscribe_calendar"
+    END_CALENDAR_CHANNEL = "end_calendar_channel"
 
 
 class JobPayload(BaseModel):
