@@ -5,10 +5,12 @@ is told in our words; neither a token nor a secret is in them.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -82,7 +84,9 @@ class VendorClient:
         self._clock = clock or SystemClock()
         self._patience = patience
         # Redirects stay unfollowed: the token would go along.
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            verify=_trusted(), timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False
+        )
         self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def aclose(self) -> None:
@@ -204,6 +208,12 @@ class VendorClient:
             if len(body) > LARGEST_ANSWER:
                 raise UnreadableAnswerError(f"{self.name}'s answer is larger than any page is.")
         return bytes(body)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes a while."""
+    return httpx.create_ssl_context()
 
 
 def base_of(url: str, version: str) -> str:
