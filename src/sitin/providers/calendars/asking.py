@@ -169,10 +169,13 @@ class VendorClient:
             )
         return judge(refusal)
 
-    def passing(self, refusal: Refusal, doing: str) -> RetriableError:
-        """The failure of what may work in a while."""
+    def passing(
+        self, refusal: Refusal, doing: str, *, after: float | None = None
+    ) -> RetriableError:
+        """The failure of what may work in a while; ``after`` is for one that does not say when."""
         return RetriableError(
-            f"{self.name} could not {doing} now (status {refusal.status}).", after=refusal.after
+            f"{self.name} could not {doing} now (status {refusal.status}).",
+            after=after if refusal.after is None else refusal.after,
         )
 
     def unexpected(self, refusal: Refusal, doing: str, reason: str = "") -> UnreadableAnswerError:
@@ -214,6 +217,10 @@ class VendorClient:
 def _trusted() -> ssl.SSLContext:
     """The certificates that are trusted; reading them takes a while."""
     return httpx.create_ssl_context()
+
+
+Judging = Callable[[VendorClient, Refusal, str], Exception]
+"""A judge that is still to be told who refuses and what was asked."""
 
 
 def base_of(url: str, version: str) -> str:
