@@ -7,16 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
 from sitin.contract.calendars import (
     Access,
     CalendarPlatform,
     CalendarProvider,
     EventStatus,
     OAuthGrant,
+    ResponseStatus,
 )
 from sitin.contract.failures import RetriableError
 from sitin.providers.calendars.google import GoogleCalendarProvider
-from sitin.rehearsal.calendars import Account, Calendar, CalendarRehearsal
+from sitin.providers.calendars.microsoft import MicrosoftCalendarProvider
+from sitin.rehearsal.calendars import Account, Calendar, CalendarRehearsal, Person
 from sitin.rehearsal.calendars.provider import RehearsedProvider
 from tests.fakes.calendars import EMAIL, FakeCalendarProvider, made_event
 from tests.fakes.receiver import Receiver
@@ -24,6 +29,18 @@ from tests.fakes.receiver import Receiver
 NOW = datetime(2027, 3, 20, 12, tzinfo=UTC)
 """A Saturday."""
 WEEK = timedelta(days=7)
+
+
+class PushReceiver(Receiver):
+    """Gets what is pushed, and shakes hands with Microsoft."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            token = Request(scope).query_params.get("validationToken")
+            if token is not None:
+                await PlainTextResponse(token)(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 class Stage(ABC):
@@ -35,8 +52,10 @@ class Stage(ABC):
 
     provider: CalendarProvider
     grant: OAuthGrant
-    receiver: Receiver
+    receiver: PushReceiver
     push_address: str
+    calendar_id: str
+    calendar_name = "Me"
     email = EMAIL
 
     async def access(self) -> str:
@@ -114,6 +133,7 @@ class FakeStage(Stage):
         self.provider = self.fake = FakeCalendarProvider(platform, clock=_Standing())
         self.grant = self.fake.grant
         self.push_address = "https://sitin.example/push"
+        self.calendar_id = EMAIL
 
     def add(self, title: str, start: datetime, *, minutes: float = 30) -> str:
         return self.fake.primary.put(made_event(title, start, minutes=minutes)).id
@@ -180,7 +200,7 @@ class RehearsalStage(Stage):
         rehearsal: CalendarRehearsal,
         rehearsed: RehearsedProvider,
         provider: CalendarProvider,
-        receiver: Receiver,
+        receiver: PushReceiver,
         push_address: str,
     ) -> None:
         self.rehearsal = rehearsal
@@ -190,6 +210,8 @@ class RehearsalStage(Stage):
         self.push_address = push_address
         self.account: Account = rehearsed.account(EMAIL, name="Me")
         self.calendar: Calendar = self.account.primary
+        self.calendar_id = self.calendar.id
+        self.calendar_name = self.calendar.name
         client = rehearsed.client
         self.grant = OAuthGrant(client.id, client.secret, self.account.refresh_token)
 
@@ -213,7 +235,10 @@ class RehearsalStage(Stage):
         return self.calendar.split(event, on).id
 
     def decline(self, event: str) -> None:
-        self.calendar.decline(event, keep=True)
+        invited = [Person(EMAIL, response=ResponseStatus.ACCEPTED)]
+        with self.calendar.batch():
+            self.calendar.edit(event, organizer="ada@example.com", attendees=invited)
+            self.calendar.decline(event, keep=True)
 
     def delete_calendar(self) -> str:
         made = self.account.calendar("Gone")
@@ -246,6 +271,12 @@ class GoogleStage(RehearsalStage):
     throttled = "rate_limited"
 
 
+class MicrosoftStage(RehearsalStage):
+    """Graph."""
+
+    throttled = "throttled"
+
+
 @dataclass
 class _Standing:
     def now(self) -> datetime:
@@ -253,7 +284,7 @@ class _Standing:
 
 
 @asynccontextmanager
-async def google_stage(receiver: Receiver, push_address: str) -> AsyncIterator[Stage]:
+async def google_stage(receiver: PushReceiver, push_address: str) -> AsyncIterator[Stage]:
     """The rehearsed Google Calendar."""
     async with CalendarRehearsal(at=NOW, standing=True) as rehearsal:
         provider = GoogleCalendarProvider(
@@ -262,4 +293,17 @@ async def google_stage(receiver: Receiver, push_address: str) -> AsyncIterator[S
             clock=rehearsal.clock,
         )
         yield GoogleStage(rehearsal, rehearsal.google, provider, receiver, push_address)
+        await provider.aclose()
+
+
+@asynccontextmanager
+async def microsoft_stage(receiver: PushReceiver, push_address: str) -> AsyncIterator[Stage]:
+    """The rehearsed Graph."""
+    async with CalendarRehearsal(at=NOW, standing=True) as rehearsal:
+        provider = MicrosoftCalendarProvider(
+            login_url=rehearsal.microsoft.login_url,
+            graph_url=rehearsal.microsoft.graph_url,
+            clock=rehearsal.clock,
+        )
+        yield MicrosoftStage(rehearsal, rehearsal.microsoft, provider, receiver, push_address)
         await provider.aclose()

@@ -24,8 +24,15 @@ from sitin.contract.calendars import (
     TokenExpiredError,
 )
 from sitin.contract.failures import RetriableError
-from tests.conformance.calendar_stages import NOW, WEEK, FakeStage, Stage, google_stage
-from tests.fakes.receiver import Receiver
+from tests.conformance.calendar_stages import (
+    NOW,
+    WEEK,
+    FakeStage,
+    PushReceiver,
+    Stage,
+    google_stage,
+    microsoft_stage,
+)
 from tests.serving import serving
 
 pytestmark = pytest.mark.unit
@@ -34,16 +41,14 @@ END = NOW + timedelta(days=30)
 MONDAY = NOW.replace(day=22, hour=9)
 
 
-@pytest.fixture(params=["fake google", "fake microsoft", "google"])
+@pytest.fixture(params=["fake google", "fake microsoft", "google", "microsoft"])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     if request.param.startswith("fake"):
         yield FakeStage(CalendarPlatform(request.param.removeprefix("fake ")))
         return
-    receiver = Receiver()
-    async with (
-        serving(receiver) as url,
-        google_stage(receiver, f"{url}/push") as stage,
-    ):
+    receiver = PushReceiver()
+    stage_of = {"google": google_stage, "microsoft": microsoft_stage}[request.param]
+    async with serving(receiver) as url, stage_of(receiver, f"{url}/push") as stage:
         yield stage
 
 
@@ -52,7 +57,7 @@ Store = dict[str, ProviderEvent]
 
 async def listed(stage: Stage, access: str, until: datetime = END) -> tuple[Store, str]:
     """What a new listing gives, and its cursor."""
-    listing = await stage.provider.window(access, "primary", start=NOW, end=until)
+    listing = await stage.provider.window(access, stage.calendar_id, start=NOW, end=until)
     assert listing.cursor is not None
     assert listing.covers_until is None or listing.covers_until >= until
     assert len({event.id for event in listing.events}) == len(listing.events)
@@ -75,7 +80,7 @@ def applied(store: Store, changes: Changes) -> Store:
 
 async def followed(stage: Stage, access: str, store: Store, cursor: str) -> Store:
     """What the changes since a listing make of it: the same as a new listing."""
-    changes = await stage.provider.changes(access, "primary", cursor=cursor)
+    changes = await stage.provider.changes(access, stage.calendar_id, cursor=cursor)
     found = applied(store, changes)
     assert found == (await listed(stage, access))[0]
     return found
@@ -97,7 +102,8 @@ class TestAccount:
         assert await stage.provider.account_email(access) == stage.email
         calendars = await stage.provider.calendars(access)
         (primary,) = [calendar for calendar in calendars if calendar.is_primary]
-        assert (primary.name, primary.email) == ("Me", stage.email)
+        assert primary.id == stage.calendar_id
+        assert (primary.name, primary.email) == (stage.calendar_name, stage.email)
         assert await stage.provider.calendar(access, primary.id) == primary
         assert await stage.provider.calendar(access, "primary") == primary
 
@@ -172,7 +178,7 @@ class TestWindow:
         stage.add("Once", MONDAY + 2 * WEEK)
         access = await stage.access()
         start, end = MONDAY + WEEK, MONDAY + 2 * WEEK + timedelta(hours=1)
-        stretch = await stage.provider.between(access, "primary", start=start, end=end)
+        stretch = await stage.provider.between(access, stage.calendar_id, start=start, end=end)
         store, _ = await listed(stage, access)
         expected = {e.id: e for e in store.values() if e.end > start and e.start < end}
         assert {event.id: event for event in stretch} == expected
@@ -192,7 +198,7 @@ class TestChanges:
         access = await stage.access()
         _, cursor = await listed(stage, access)
         for _ in range(2):
-            changes = await stage.provider.changes(access, "primary", cursor=cursor)
+            changes = await stage.provider.changes(access, stage.calendar_id, cursor=cursor)
             assert (changes.events, changes.removed) == ((), frozenset())
             cursor = changes.cursor
 
@@ -201,7 +207,7 @@ class TestChanges:
         store, cursor = await listed(stage, access)
         for number in range(3):
             stage.add(f"Plan {number}", MONDAY + timedelta(hours=number))
-            changes = await stage.provider.changes(access, "primary", cursor=cursor)
+            changes = await stage.provider.changes(access, stage.calendar_id, cursor=cursor)
             assert [event.title for event in changes.events] == [f"Plan {number}"]
             store, cursor = applied(store, changes), changes.cursor
         assert store == (await listed(stage, access))[0]
@@ -288,7 +294,7 @@ class TestChanges:
         store, cursor = await listed(stage, access)
         stage.forget_cursors()
         with pytest.raises(CursorExpiredError):
-            await stage.provider.changes(access, "primary", cursor=cursor)
+            await stage.provider.changes(access, stage.calendar_id, cursor=cursor)
         again, cursor = await listed(stage, access)
         assert again == store
         assert await followed(stage, access, store, cursor) == store
@@ -378,7 +384,7 @@ async def test_changes_make_of_a_listing_what_a_new_one_gives(stage: Stage, seed
         for _ in range(people.random.randrange(1, 4)):
             people.act()
         try:
-            changes = await stage.provider.changes(access, "primary", cursor=cursor)
+            changes = await stage.provider.changes(access, stage.calendar_id, cursor=cursor)
         except CursorExpiredError:
             store, cursor = await listed(stage, access)
             relisted += 1
@@ -401,7 +407,7 @@ class TestPush:
     async def test_a_change_is_pushed(self, stage: Stage) -> None:
         access = await stage.access()
         ordered = order(stage)
-        subscription = await stage.provider.subscribe(access, "primary", ordered)
+        subscription = await stage.provider.subscribe(access, stage.calendar_id, ordered)
         assert NOW < subscription.expires_at <= ordered.expires_at
         stage.add("Plan", MONDAY)
         notices = [
@@ -418,7 +424,7 @@ class TestPush:
 
     async def test_an_ended_subscription_is_silent(self, stage: Stage) -> None:
         access = await stage.access()
-        subscription = await stage.provider.subscribe(access, "primary", order(stage))
+        subscription = await stage.provider.subscribe(access, stage.calendar_id, order(stage))
         before = await stage.pushed()
         for _ in range(2):
             await stage.provider.unsubscribe(access, subscription)
@@ -428,7 +434,7 @@ class TestPush:
 
     async def test_renewal(self, stage: Stage) -> None:
         access = await stage.access()
-        subscription = await stage.provider.subscribe(access, "primary", order(stage))
+        subscription = await stage.provider.subscribe(access, stage.calendar_id, order(stage))
         later = subscription.expires_at + timedelta(hours=12)
         if stage.provider.capabilities.renews_in_place:
             renewed = await stage.provider.renew(access, subscription, expires_at=later)
@@ -441,7 +447,7 @@ class TestPush:
     async def test_a_platform_that_does_not_push(self, stage: Stage) -> None:
         stage.refuse_pushes()
         with pytest.raises(PushRefusedError):
-            await stage.provider.subscribe(await stage.access(), "primary", order(stage))
+            await stage.provider.subscribe(await stage.access(), stage.calendar_id, order(stage))
 
     def test_what_is_no_push_at_all(self, stage: Stage) -> None:
         with pytest.raises(ValueError, match=r"push|not"):

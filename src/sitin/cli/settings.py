@@ -27,6 +27,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sitin.accounts.ledger import TokenRates
 from sitin.accounts.plans import Plans
 from sitin.kit.errors import OperatorError
+from sitin.providers.calendars.settings import CalendarSettings
 from sitin.providers.transcription.settings import TranscriptionSettings
 
 _CHROMIUM = Path("/usr/bin/chromium")
@@ -115,6 +116,10 @@ class Settings(BaseSettings):
     """The most a bot's processes may have to themselves together, in MiB."""
     schedule_tolerance: Duration = Field(default=timedelta(minutes=15), ge=timedelta(0))
     """How late a scheduled bot is still sent after the service was down."""
+    calendar_sync_every: Duration = Field(default=timedelta(hours=1), gt=timedelta(0))
+    """How often a calendar is synced that pushes its changes; for what got lost."""
+    calendar_poll_every: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0))
+    """The same for one that does not."""
     plans: Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_json)] = {}
     """Plans of teams, as JSON: what to change of the default ones, and further ones."""
     token_rates: Annotated[TokenRates, NoDecode, BeforeValidator(_json)] = TokenRates()
@@ -180,6 +185,14 @@ def transcription_settings() -> TranscriptionSettings:
     """The settings of the transcription engines. Raises ``OperatorError``."""
     try:
         return TranscriptionSettings()
+    except ValidationError as error:
+        raise OperatorError(_sentence(error)) from None
+
+
+def calendar_settings() -> CalendarSettings:
+    """The addresses of the calendar platforms. Raises ``OperatorError``."""
+    try:
+        return CalendarSettings()
     except ValidationError as error:
         raise OperatorError(_sentence(error)) from None
 

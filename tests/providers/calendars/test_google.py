@@ -263,6 +263,21 @@ class TestFailures:
             await nobody.refresh(GRANT)
         await nobody.aclose()
 
+    async def test_a_quota_that_is_spent_is_waited_for(
+        self, google: GoogleCalendarProvider, platform: Scripted
+    ) -> None:
+        platform.answer(403, refusal(403, "quotaExceeded"))
+        with pytest.raises(RetriableError) as failed:
+            await google.window("x", "primary", **WINDOW)
+        assert failed.value.after == 60
+
+    async def test_what_is_gone_without_a_cursor_is_the_calendar(
+        self, google: GoogleCalendarProvider, platform: Scripted
+    ) -> None:
+        platform.answer(410, refusal(410, "deleted"))
+        with pytest.raises(CalendarGoneError):
+            await google.calendar("x", "cal")
+
     @pytest.mark.parametrize(
         ("status", "body"),
         [

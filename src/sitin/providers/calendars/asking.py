@@ -5,10 +5,12 @@ is told in our words; neither a token nor a secret is in them.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -82,7 +84,9 @@ class VendorClient:
         self._clock = clock or SystemClock()
         self._patience = patience
         # Redirects stay unfollowed: the token would go along.
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False)
+        self._http = httpx.AsyncClient(
+            verify=_trusted(), timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False
+        )
         self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def aclose(self) -> None:
@@ -165,10 +169,13 @@ class VendorClient:
             )
         return judge(refusal)
 
-    def passing(self, refusal: Refusal, doing: str) -> RetriableError:
-        """The failure of what may work in a while."""
+    def passing(
+        self, refusal: Refusal, doing: str, *, after: float | None = None
+    ) -> RetriableError:
+        """The failure of what may work in a while; ``after`` is for one that does not say when."""
         return RetriableError(
-            f"{self.name} could not {doing} now (status {refusal.status}).", after=refusal.after
+            f"{self.name} could not {doing} now (status {refusal.status}).",
+            after=after if refusal.after is None else refusal.after,
         )
 
     def unexpected(self, refusal: Refusal, doing: str, reason: str = "") -> UnreadableAnswerError:
@@ -204,6 +211,16 @@ class VendorClient:
             if len(body) > LARGEST_ANSWER:
                 raise UnreadableAnswerError(f"{self.name}'s answer is larger than any page is.")
         return bytes(body)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes a while."""
+    return httpx.create_ssl_context()
+
+
+Judging = Callable[[VendorClient, Refusal, str], Exception]
+"""A judge that is still to be told who refuses and what was asked."""
 
 
 def base_of(url: str, version: str) -> str:

@@ -21,16 +21,10 @@ from sitin.providers.calendars.google.wire import Complaint, Reason, TokenCompla
 NAME = "Google Calendar"
 
 _THROTTLED = frozenset(
-    {
-        "ratelimitexceeded",
-        "rate_limit_exceeded",
-        "userratelimitexceeded",
-        "quotaexceeded",
-        "dailylimitexceeded",
-        "calendarusagelimitsexceeded",
-        "resource_exhausted",
-    }
+    {"ratelimitexceeded", "rate_limit_exceeded", "userratelimitexceeded", "resource_exhausted"}
 )
+_SPENT = frozenset({"quotaexceeded", "dailylimitexceeded", "calendarusagelimitsexceeded"})
+_SPENT_WAIT = 60.0  # seconds
 _SCOPE_MISSING = frozenset({"insufficientpermissions", "access_token_scope_insufficient"})
 _NOT_ENABLED = frozenset({"accessnotconfigured", "service_disabled"})
 _CURSOR_PARAMETERS = frozenset({"synctoken", "pagetoken"})
@@ -80,8 +74,7 @@ def refresh_failure(vendor: VendorClient, refusal: Refusal) -> Exception:
 
 def api_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception:
     """What a refusal of the API's means."""
-    complaint = _reasons(refusal)
-    reasons = [reason.reason for reason in complaint if reason.reason]
+    reasons = [reason.reason for reason in _reasons(refusal) if reason.reason]
     lower = {reason.lower() for reason in reasons}
     if any(reason.startswith("push") for reason in lower):
         return PushRefusedError(
@@ -93,6 +86,8 @@ def api_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception
         return TokenExpiredError("Google does not accept the access token any more.")
     if lower & _THROTTLED:
         return vendor.passing(refusal, doing)
+    if lower & _SPENT:
+        return vendor.passing(refusal, doing, after=_SPENT_WAIT)
     if lower & _NOT_ENABLED:
         return AccessRefusedError(
             "The Google Calendar API is not enabled in the project of the OAuth client: "
@@ -107,15 +102,19 @@ def api_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception
             "administrator has to allow it.",
             status=ConnectionStatus.PERMISSION_DENIED,
         )
-    if refusal.status == 404 and lower:
+    if refusal.status in {404, 410} and lower:
         return calendar_gone()
-    if refusal.status == 410 or any(
-        (reason.location or "").lower() in _CURSOR_PARAMETERS for reason in complaint
-    ):
-        return CursorExpiredError()
     if "channelidnotunique" in lower:
         return RetriableError("Google has seen this channel's id before; another one will do.")
     return vendor.unexpected(refusal, doing, named(reasons[0]) if reasons else "")
+
+
+def round_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception:
+    """What a refusal of a page of events means: its token may be what is refused."""
+    wrong = {(reason.location or "").lower() for reason in _reasons(refusal)}
+    if refusal.status == 410 or wrong & _CURSOR_PARAMETERS:
+        return CursorExpiredError()
+    return api_failure(vendor, refusal, doing)
 
 
 def calendar_gone() -> GoneError:

@@ -33,6 +33,7 @@ from sitin.kit.clock import Clock, SystemClock, iso
 from sitin.providers.calendars.asking import (
     PATIENCE,
     GoneError,
+    Judging,
     VendorClient,
     base_of,
     lifetime,
@@ -44,6 +45,7 @@ from sitin.providers.calendars.google.answers import (
     api_failure,
     calendar_gone,
     refresh_failure,
+    round_failure,
 )
 from sitin.providers.calendars.google.events import to_event
 from sitin.providers.calendars.google.wire import (
@@ -317,6 +319,7 @@ class GoogleCalendarProvider:
                 _events(calendar_id),
                 access,
                 "list the events",
+                judging=round_failure,
                 singleEvents="true",
                 showDeleted="true",
                 maxResults=str(PAGE_SIZE),
@@ -333,17 +336,24 @@ class GoogleCalendarProvider:
         path = f"{_events(calendar_id)}/{_segment(series)}"
         try:
             return (await self._get(WireEvent, path, access, "tell the series")).is_cancelled
-        except (GoneError, CursorExpiredError):
+        except GoneError:
             return True
 
     async def _get(
-        self, model: type[M], path: str, access: str, doing: str, **params: str | None
+        self,
+        model: type[M],
+        path: str,
+        access: str,
+        doing: str,
+        *,
+        judging: Judging = api_failure,
+        **params: str | None,
     ) -> M:
         answer = await self._vendor.ask(
             "GET",
             self._api + path,
             doing=doing,
-            judge=lambda refusal: api_failure(self._vendor, refusal, doing),
+            judge=lambda refusal: judging(self._vendor, refusal, doing),
             access=access,
             params={name: value for name, value in params.items() if value is not None},
         )

@@ -24,7 +24,7 @@ NAME = "Microsoft Graph"
 _CONSENT_CODES = frozenset({65001, 65004, 90094})
 _NO_MAILBOX = ("mailboxnotenabledforrestapi", "mailboxnotsupportedforrestapi")
 _CURSOR_CODES = frozenset({"syncstatenotfound", "syncstateinvalid", "resyncrequired"})
-_NO_SUCH_ID = frozenset({"erroriteminvalidid", "errorinvalididmalformed", "errorinvalidid"})
+_NO_SUCH_ID = "errorinvalidid"
 
 SCOPE_MISSING = (
     "Microsoft grants no access to calendars: ask for the permissions Calendars.Read and "
@@ -91,13 +91,19 @@ def graph_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Excepti
         )
     if refusal.status == 401:
         return TokenExpiredError("Microsoft does not accept the access token any more.")
-    if refusal.status == 410 or lower & _CURSOR_CODES:
-        return CursorExpiredError()
     if refusal.status == 403 and lower:
         return AccessRefusedError(SCOPE_MISSING, status=ConnectionStatus.PERMISSION_DENIED)
-    if (refusal.status == 404 and lower) or lower & _NO_SUCH_ID:
+    no_such_id = any(code.startswith(_NO_SUCH_ID) for code in lower)
+    if (refusal.status in {404, 410} and lower) or no_such_id:
         return calendar_gone()
     return vendor.unexpected(refusal, doing, named(codes[0]) if codes else "")
+
+
+def round_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception:
+    """What a refusal of a page of delta means: its link may be what is refused."""
+    if refusal.status == 410 or {code.lower() for code in _codes(refusal)} & _CURSOR_CODES:
+        return CursorExpiredError()
+    return graph_failure(vendor, refusal, doing)
 
 
 def push_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exception:
@@ -106,7 +112,8 @@ def push_failure(vendor: VendorClient, refusal: Refusal, doing: str) -> Exceptio
     codes = {code.lower() for code in _codes(refusal)}
     unexplained = isinstance(failure, UnreadableAnswerError) and refusal.status in {400, 409, 422}
     # Too many subscriptions are a 403 as well, which says nothing about reading.
-    if unexplained or (refusal.status == 403 and not codes & {"erroraccessdenied", *_NO_MAILBOX}):
+    forbidden = type(failure) is AccessRefusedError and "erroraccessdenied" not in codes
+    if unexplained or forbidden:
         return PushRefusedError(
             "Microsoft does not push this calendar's changes to this service; it is polled. "
             "Where other calendars are not pushed either, SITIN_PUBLIC_URL has to be an HTTPS "

@@ -1,20 +1,19 @@
 """Asking Graph: what every request carries, page after page. Used by the provider only."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel
 
 from sitin.contract.calendars import UnreadableAnswerError
-from sitin.providers.calendars.asking import Refusal, VendorClient, base_of
-from sitin.providers.calendars.microsoft.answers import NAME, graph_failure
+from sitin.providers.calendars.asking import Judging, VendorClient, base_of
+from sitin.providers.calendars.microsoft.answers import NAME, graph_failure, round_failure
 from sitin.providers.calendars.microsoft.rounds import Round
 from sitin.providers.calendars.microsoft.wire import CalendarPage, EventPage
 
 M = TypeVar("M", bound=BaseModel)
 P = TypeVar("P", CalendarPage, EventPage)
-Judging = Callable[[VendorClient, Refusal, str], Exception]
 
 VERSION = "/v1.0"
 PAGE_SIZE = 200
@@ -65,11 +64,14 @@ class Graph:
         doing: str,
         params: Mapping[str, str] | None = None,
         *,
+        judging: Judging = graph_failure,
         prefer: str | None = None,
     ) -> AsyncIterator[P]:
         """Every page of a list, each by the link of the one before."""
         for _ in range(MOST_PAGES):
-            answer = await self.ask("GET", path, access, doing, params=params, prefer=prefer)
+            answer = await self.ask(
+                "GET", path, access, doing, judging=judging, params=params, prefer=prefer
+            )
             page = self._vendor.read(model, answer)
             yield page
             if page.next_link is None:
@@ -89,6 +91,7 @@ class Graph:
             access,
             "list the events",
             params,
+            judging=round_failure,
             prefer=f"odata.maxpagesize={PAGE_SIZE}",
         ):
             taken.take(page)
