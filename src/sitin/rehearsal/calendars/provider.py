@@ -302,6 +302,18 @@ class RehearsedProvider(ABC):
         """The id that the copies of a meeting share."""
 
     @abstractmethod
+    def api_id(self, event: Event) -> str:
+        """The id under which clients know an event or an occurrence."""
+
+    @abstractmethod
+    def locate(self, calendar: Calendar, text: str) -> Event:
+        """The event or occurrence with such an id, deleted or not. Raises ``UnknownError``."""
+
+    @abstractmethod
+    def watchers(self) -> list[dict[str, Any]]:
+        """Who is told of changes, as the API shows it."""
+
+    @abstractmethod
     def changed(self, calendar: Calendar, changes: Sequence[Change]) -> None:
         """Tell whoever watches this calendar."""
 

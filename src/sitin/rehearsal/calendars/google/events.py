@@ -9,8 +9,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
 from sitin.rehearsal.calendars.accounts import Entry
-from sitin.rehearsal.calendars.calendar import Calendar, ChangeKind
-from sitin.rehearsal.calendars.errors import CalendarControlError, UnknownError
+from sitin.rehearsal.calendars.calendar import Calendar
 from sitin.rehearsal.calendars.google.errors import (
     deleted,
     full_sync_required,
@@ -19,6 +18,7 @@ from sitin.rehearsal.calendars.google.errors import (
     refusal,
     writer_needed,
 )
+from sitin.rehearsal.calendars.google.ids import locate
 from sitin.rehearsal.calendars.google.listing import (
     Item,
     all_events,
@@ -43,7 +43,7 @@ from sitin.rehearsal.calendars.google.render import (
     render_gone,
     render_listing,
 )
-from sitin.rehearsal.calendars.model import Conference, ConferenceState, EntryPoint, Event
+from sitin.rehearsal.calendars.model import Conference, ConferenceState, EntryPoint
 from sitin.rehearsal.calendars.occurrences import original_of
 from sitin.rehearsal.calendars.paging import Listings, cut, read_token, write_token
 from sitin.rehearsal.calendars.provider import Call
@@ -114,8 +114,8 @@ class EventHandlers:
         calendar = self._google.entry(call).calendar
         if "pageToken" in call.query:
             return self._page(call, calendar)
-        series, key = locate(calendar, call.path("event_id"))
-        if key is not None:
+        series = locate(calendar, call.path("event_id"))
+        if series.key is not None:
             raise not_found()
         asked = {**call.query, "singleEvents": "true"}
         original = asked.pop("originalStart", None)
@@ -133,7 +133,7 @@ class EventHandlers:
     async def get(self, call: Call) -> Response:
         """One event, series or occurrence, also one that is deleted."""
         entry = self._google.entry(call)
-        event = self._seen(entry.calendar, call.path("event_id"))
+        event = locate(entry.calendar, call.path("event_id"))
         return answer(call, render_event(event, self._view(call, entry)))
 
     async def insert(self, call: Call) -> Response:
@@ -154,29 +154,27 @@ class EventHandlers:
     async def patch(self, call: Call) -> Response:
         """Change some of an event, a series or an occurrence."""
         entry = self._writable(call)
-        stored, key = locate(entry.calendar, call.path("event_id"))
+        event = locate(entry.calendar, call.path("event_id"))
         view = self._view(call, entry)
-        before = self._seen(entry.calendar, call.path("event_id"))
         fields = read_event(
             call.json(),
             entry.calendar,
             conferences=_conferences(call),
-            before=render_event(before, view),
+            before=render_event(event, view),
         )
-        if key is not None and fields.pop("recurrence", ()):
+        if event.key is not None and fields.pop("recurrence", ()):
             raise refusal(400, "invalid", "An occurrence has no recurrence of its own.")
         if fields:
-            entry.calendar.revise(stored, self._made(fields), on=key)
-        changed = self._seen(entry.calendar, call.path("event_id"))
-        return answer(call, render_event(changed, view))
+            event = entry.calendar.revise(event, self._made(fields))
+        return answer(call, render_event(event, view))
 
     async def delete(self, call: Call) -> Response:
         """Delete an event, a series or an occurrence."""
         entry = self._writable(call)
-        stored, key = locate(entry.calendar, call.path("event_id"))
-        if self._seen(entry.calendar, call.path("event_id")).gone:
+        event = locate(entry.calendar, call.path("event_id"))
+        if event.gone:
             raise deleted()
-        entry.calendar.revise(stored, {"removed": True}, on=key, kind=ChangeKind.DELETED)
+        entry.calendar.delete(event)
         return Response(status_code=204)
 
     async def watch(self, call: Call) -> Response:
@@ -259,10 +257,6 @@ class EventHandlers:
             raise writer_needed()
         return entry
 
-    def _seen(self, calendar: Calendar, event_id: str) -> Event:
-        stored, key = locate(calendar, event_id)
-        return stored if key is None else calendar.occurrence(stored, key)
-
     def _made(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         conference = fields.get("conference")
         if conference is None or conference.state is not ConferenceState.PENDING:
@@ -275,22 +269,6 @@ class EventHandlers:
 
 async def _set(answered: asyncio.Event) -> None:
     answered.set()
-
-
-def locate(calendar: Calendar, event_id: str) -> tuple[Event, str | None]:
-    """A stored event and which occurrence of it. Raises ``UnknownError``."""
-    stored = calendar.history.latest(event_id)
-    if stored is not None:
-        return stored, None
-    series_id, _, key = event_id.rpartition("_")
-    stored = calendar.history.latest(series_id)
-    if stored is None:
-        raise UnknownError(f"event: there is no event {event_id!r} in {calendar.id!r}")
-    try:
-        original_of(stored, key, calendar.zone)
-    except CalendarControlError as error:
-        raise UnknownError(error.message) from error
-    return stored, key
 
 
 def _render(item: Item, view: View) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from sitin.rehearsal.calendars.google.errors import (
     token_refusal,
     unauthorised,
 )
+from sitin.rehearsal.calendars.google.ids import event_id, locate
 from sitin.rehearsal.calendars.google.partial import read_fields, select
 from sitin.rehearsal.calendars.model import Event, Moment, Person, stamp
 from sitin.rehearsal.calendars.paging import read_token
@@ -111,6 +112,18 @@ class GoogleRehearsal(RehearsedProvider):
         del changes
         for channel in self.channels.about(calendar, self.clock.now()):
             self.world.pushes.send([channel.push("exists", self.world.last_number + 1)])
+
+    def api_id(self, event: Event) -> str:
+        """As the API names it."""
+        return event_id(event)
+
+    def locate(self, calendar: Calendar, text: str) -> Event:
+        """By the id that the API gives."""
+        return locate(calendar, text)
+
+    def watchers(self) -> list[dict[str, Any]]:
+        """The channels."""
+        return [{**one.render(), "address": one.address} for one in self.channels]
 
     # The way of a request
 
