@@ -6,37 +6,35 @@ sentence of a failure go to standard error, and the exit code of a failure is 1.
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Annotated
 
 import structlog
 import typer
 
 from sitin.accounts.models import Permission
 from sitin.accounts.plans import Plan
-from sitin.accounts.service import create_key, create_team, require_team
+from sitin.accounts.service import create_key, create_team
 from sitin.cli import doctor as examination
+from sitin.cli.commands import (
+    AsJson,
+    TeamId,
+    print_json,
+    print_result,
+    run,
+    settings_of_command,
+    with_installation,
+)
 from sitin.cli.rehearsal import app as rehearsal
 from sitin.cli.settings import Settings, load_settings
-from sitin.cli.wiring import (
-    Installation,
-    Service,
-    address_check,
-    installation,
-    running_service,
-    running_worker,
-)
+from sitin.cli.webhooks import app as webhooks
+from sitin.cli.wiring import Installation, Service, running_service, running_worker
 from sitin.kit import logging
 from sitin.kit.errors import OperatorError
-from sitin.notifications.service import create_endpoint
-
-T = TypeVar("T")
 
 app = typer.Typer(
     help="Bots that sit in on meetings, record, transcribe and report.",
@@ -46,14 +44,10 @@ app = typer.Typer(
 )
 team = typer.Typer(help="Teams.", no_args_is_help=True)
 key = typer.Typer(help="API keys.", no_args_is_help=True)
-webhook = typer.Typer(help="Webhook endpoints.", no_args_is_help=True)
 app.add_typer(team, name="team")
 app.add_typer(key, name="key")
-app.add_typer(webhook, name="webhook")
+app.add_typer(webhooks, name="webhook")
 app.add_typer(rehearsal, name="rehearsal")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-TeamId = Annotated[UUID, typer.Option("--team", help="The team's id.")]
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +62,7 @@ def serve(
 ) -> None:
     """Run the API, deliveries and bots on this machine."""
     settings = _settings()
-    _run(_until_stopped(running_service(settings, host=host, port=port), drain=drain))
+    run(_until_stopped(running_service(settings, host=host, port=port), drain=drain))
 
 
 @app.command()
@@ -84,7 +78,7 @@ def worker(
     settings = _settings()
     if bots is not None:
         settings = settings.model_copy(update={"max_bots": bots})
-    _run(_until_stopped(running_worker(settings), drain=drain))
+    run(_until_stopped(running_worker(settings), drain=drain))
 
 
 @app.command()
@@ -103,7 +97,7 @@ def demo(
     # Late: the media libraries are slow to load, and no other command needs them.
     from sitin.cli.demo.command import hold
 
-    code = _run(hold(_settings_of_command(), speech=speech, out=out, report=report, keep=keep))
+    code = run(hold(settings_of_command(), speech=speech, out=out, report=report, keep=keep))
     if code:
         raise typer.Exit(code)
 
@@ -111,9 +105,9 @@ def demo(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check what this machine needs; one line each, with what to do."""
-    findings = _run(examination.examine(_settings()))
+    findings = run(examination.examine(_settings()))
     if as_json:
-        _print_json([finding.as_json() for finding in findings])
+        print_json([finding.as_json() for finding in findings])
     else:
         for finding in findings:
             typer.echo(finding.line())
@@ -135,7 +129,7 @@ def team_create(
             first = await create_key(session, team_id=made.id, permission=Permission.FULL_ACCESS)
         return {"team_id": str(made.id), "api_key": first.text}
 
-    _print(_with_installation(make), as_json=as_json)
+    print_result(with_installation(make), as_json=as_json)
 
 
 @key.command("create")
@@ -151,37 +145,7 @@ def key_create(
             made = await create_key(session, team_id=team_id, permission=permission)
         return {"key_id": str(made.id), "api_key": made.text}
 
-    _print(_with_installation(make), as_json=as_json)
-
-
-@webhook.command("create")
-def webhook_create(
-    team_id: TeamId,
-    url: Annotated[str, typer.Option(help="Where the events are sent.")],
-    event: Annotated[
-        list[str] | None, typer.Option(help="An event it wants; all without this option.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Its name; its host without one.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a webhook endpoint; the secret verifies its signatures."""
-
-    async def make(install: Installation) -> dict[str, str]:
-        if refused := await address_check(install.outgoing)(url, ("http", "https")):
-            raise OperatorError(f"--url: {refused}")
-        async with install.database.transaction() as session:
-            await require_team(session, team_id)
-            made = await create_endpoint(
-                session,
-                install.keyring,
-                team_id=team_id,
-                url=url,
-                events=event or [],
-                name=name,
-            )
-        return {"webhook_id": str(made.id), "secret": made.secret}
-
-    _print(_with_installation(make), as_json=as_json)
+    print_result(with_installation(make), as_json=as_json)
 
 
 def main() -> None:
@@ -196,30 +160,6 @@ def main() -> None:
 def _settings() -> Settings:
     settings = load_settings()
     logging.configure(level=settings.log_level)
-    return settings
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
-def _with_installation(make: Any) -> dict[str, str]:
-    async def work() -> dict[str, str]:
-        async with installation(_settings_of_command()) as install:
-            made: dict[str, str] = await make(install)
-            return made
-
-    return _run(work())
-
-
-def _settings_of_command() -> Settings:
-    """As ``_settings``, with a log that speaks only of trouble."""
-    settings = load_settings()
-    logging.configure(level="WARNING")
     return settings
 
 
@@ -259,18 +199,6 @@ async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
         for number in numbers:
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)
-
-
-def _print(result: dict[str, str], *, as_json: bool) -> None:
-    if as_json:
-        _print_json(result)
-    else:
-        for name, value in result.items():
-            typer.echo(f"{name}: {value}")
-
-
-def _print_json(result: Any) -> None:
-    typer.echo(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from sitin.kit.postgres import EmbeddedPostgres
 from sitin.kit.wakeups import Wakeups
 from sitin.notifications.dispatch import Dispatcher
 from sitin.notifications.sending import Sender
+from sitin.notifications.tasks import Housekeeping
 from sitin.platforms.registry import ADAPTERS
 from sitin.providers.storage.urls import is_local, open_store
 from sitin.providers.transcription.registry import Engines, build_engines
@@ -235,12 +236,19 @@ def _furnish(install: Installation, engines: Engines, *, public_url: str) -> _Ho
         clock=clock,
         refresh=FreshPayloads(database=install.database, bots=bots, clock=clock),
     )
+    housekeeping = Housekeeping(
+        database=database, clock=clock, retention=settings.webhook_retention
+    )
     return _House(
         services=Services(database=install.database, clock=clock, bots=bots, artifacts=artifacts),
         rooms=Rooms(database, lifecycle, artifacts, transcription),
         wakeups=wakeups,
         dispatcher=Dispatcher(database=database, sender=sender, wakeups=wakeups, clock=clock),
-        jobs=Worker(database.url, [work.handler(), transcription.handler()]),
+        jobs=Worker(
+            database.url,
+            [work.handler(), transcription.handler()],
+            periodic=housekeeping.periodic(),
+        ),
     )
 
 
