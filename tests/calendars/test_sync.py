@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sitin.contract.calendars import EventStatus
-from tests.calendars.conftest import MEET, Office
+from tests.calendars.office import MEET, Office
 
 pytestmark = pytest.mark.db
 
