@@ -249,7 +249,6 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
             artifacts=artifacts,
             transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
             jobs=jobs,
-            clock=clock,
         ),
         reports=Reports(configurations=configurations, clock=clock),
         scheduled=ScheduledBots(configurations=configurations, clock=clock),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
@@ -54,6 +55,10 @@ MEET = "https://meet.google.com/abc-defg-hij"
 ZOOM = "https://zoom.us/j/85000000000"
 
 
+at_google = pytest.mark.parametrize("platform", [CalendarPlatform.GOOGLE], indirect=True)
+at_microsoft = pytest.mark.parametrize("platform", [CalendarPlatform.MICROSOFT], indirect=True)
+
+
 @dataclass
 class Office:
     """A team with an account at one provider, and everything that works for it."""
@@ -67,9 +72,10 @@ class Office:
     account: Account
     url: str
     """Where providers push to."""
-    told: int = 0
-    """Messages that a test has looked at."""
+    chosen: Calendar | None = None
+    """Set to connect another than the primary calendar."""
     connection_ids: list[UUID] = field(default_factory=list)
+    _looked_at: int = 0
 
     @property
     def provider(self) -> RehearsedProvider:
@@ -78,8 +84,8 @@ class Office:
 
     @property
     def calendar(self) -> Calendar:
-        """The account's primary calendar."""
-        return self.account.primary
+        """The calendar that is connected."""
+        return self.chosen or self.account.primary
 
     @property
     def now(self) -> datetime:
@@ -91,14 +97,15 @@ class Office:
         return self.now + timedelta(**after)
 
     async def connect(self, **fields: Any) -> UUID:
-        """Connect the primary calendar and sync it for the first time."""
+        """Connect the calendar and sync it for the first time."""
         connection_id = await self.only_connect(**fields)
         await self.work()
         return connection_id
 
     async def only_connect(self, **fields: Any) -> UUID:
         """Connect a calendar, and leave the jobs."""
-        body = {**self.credentials, "raw_calendar_id": "primary", **fields}
+        chosen = "primary" if self.chosen is None else self.chosen.id
+        body = {**self.credentials, "raw_calendar_id": chosen, **fields}
         connection = await self.calendars.connections.create(
             self.caller, CreateCalendarConnectionRequestBody.model_validate(body)
         )
@@ -201,17 +208,17 @@ class Office:
                 DeleteCalendarBotRequestBody.model_validate(_target(event, series)),
             )
 
-    async def news(self) -> list[Message]:
-        """The messages for webhooks since the last look, oldest first."""
+    async def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """What webhooks were told since the last look, oldest first: the event's name, the data."""
         async with self.database.transaction() as session:
-            query = select(Message).order_by(Message.id).offset(self.told)
-            found = list((await session.scalars(query)).all())
-        self.told += len(found)
-        return found
+            query = select(Message).order_by(Message.id).offset(self._looked_at)
+            found = (await session.scalars(query)).all()
+        self._looked_at += len(found)
+        return [(one.event.removeprefix("calendar."), one.data) for one in found]
 
     async def told_events(self) -> list[str]:
-        """Their events, without what stands before the point."""
-        return [message.event.removeprefix("calendar.") for message in await self.news()]
+        """The names alone."""
+        return [event for event, _ in await self.told()]
 
 
 def _target(event: Event | None, series: UUID | None) -> dict[str, Any]:

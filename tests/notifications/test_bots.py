@@ -91,7 +91,7 @@ async def test_a_bot_reports_to_webhook_and_callback(post: Post, house: House) -
 
     async with post.database.transaction() as session:
         await session.execute(update(Bot).where(Bot.id == bot_id).values(artifacts_deleted=True))
-        await erase(session, bot_id, at=post.clock.now())
+        await erase(session, bot_id)
         await resend(session, message_id=message.id, at=post.clock.now())
     await until(lambda: len(ends(post, "/hook")) == 3)
     last = ends(post, "/hook")[2]

@@ -27,7 +27,7 @@ SAID = ("Ada", "Grace", EXTRA["customer"], "job-of-ada", "s3cret")
 
 async def erase_bot(post: Post, bot_id: UUID) -> None:
     async with post.database.transaction() as session:
-        await erase(session, bot_id, at=post.clock.now())
+        await erase(session, bot_id)
 
 
 async def found(post: Post) -> set[str]:
@@ -165,7 +165,7 @@ async def test_an_answer_that_comes_during_the_erasure_is_not_kept(post: Post) -
     await post.publish(bot_id=bot_id)
     await until(lambda: len(post.receiver.received["/hook"]) == 1)
     async with post.database.transaction() as session:
-        await erase(session, bot_id, at=post.clock.now())
+        await erase(session, bot_id)
         post.receiver.hanging["/hook"].set()
         await post.waiting_for_locks()
     await post.attempted(1)

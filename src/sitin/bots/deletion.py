@@ -43,12 +43,10 @@ class Deletion:
         artifacts: Artifacts,
         transcripts: TranscriptDeletion,
         jobs: Jobs,
-        clock: Clock,
     ) -> None:
         self._artifacts = artifacts
         self._transcripts = transcripts
         self._jobs = jobs
-        self._clock = clock
 
     async def delete_data(
         self, session: AsyncSession, caller: Caller, bot_id: UUID, *, at_provider: bool
@@ -66,7 +64,7 @@ class Deletion:
         await session.execute(
             update(ScheduledBot).where(ScheduledBot.id == bot_id).values(extra=None)
         )
-        await erase_messages(session, bot_id, at=self._clock.now())
+        await erase_messages(session, bot_id)
         await self._drop(session, bot_id, at_provider=at_provider)
 
     async def expire(self, session: AsyncSession, bot_ids: Sequence[UUID]) -> None:

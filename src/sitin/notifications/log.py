@@ -19,6 +19,7 @@ from sitin.notifications.models import (
     Message,
     WebhookEndpoint,
 )
+from sitin.notifications.store import lock_deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,11 @@ async def prune(session: AsyncSession, *, before: datetime, limit: int) -> int:
         )
     )
     gone = [one for one in old if one not in renewed]
-    deliveries = select(Delivery.id).where(Delivery.message_id.in_(gone))
+    theirs = Delivery.message_id.in_(gone)
+    await lock_deliveries(session, theirs)
     for statement in (
-        delete(Attempt).where(Attempt.delivery_id.in_(deliveries)),
-        delete(Delivery).where(Delivery.message_id.in_(gone)),
+        delete(Attempt).where(Attempt.delivery_id.in_(select(Delivery.id).where(theirs))),
+        delete(Delivery).where(theirs),
         delete(Message).where(Message.id.in_(gone)),
     ):
         await session.execute(statement.execution_options(synchronize_session=False))

@@ -11,7 +11,19 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import DateTime, String, Uuid, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import (
+    DateTime,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,18 +54,21 @@ _RECIPIENTS = select(WebhookEndpoint.id).where(
         bindparam("event", type_=String) == func.any(WebhookEndpoint.events),
     ),
 )
-# One statement, because every change of a bot's status makes it.
+# One statement, with the wake-up in it, because every change of a bot's status makes it.
 _ADD = text(
     """
     WITH message AS (
         INSERT INTO notification_messages (id, team_id, event, bot_id, data, extra, created_at)
         VALUES (:id, :team_id, :event, :bot_id, :data, :extra, :at)
+    ),
+    added AS (
+        INSERT INTO deliveries
+            (id, message_id, team_id, kind, lane, endpoint_id, callback, state, due_at, attempts)
+        SELECT one.id, :id, :team_id, kind, lane, endpoint_id, callback, 'pending', :at, 0
+        FROM jsonb_to_recordset(:deliveries)
+            AS one (id uuid, kind text, lane uuid, endpoint_id uuid, callback jsonb)
     )
-    INSERT INTO deliveries
-        (id, message_id, team_id, kind, lane, endpoint_id, callback, state, due_at, attempts)
-    SELECT one.id, :id, :team_id, kind, lane, endpoint_id, callback, 'pending', :at, 0
-    FROM jsonb_to_recordset(:deliveries)
-        AS one (id uuid, kind text, lane uuid, endpoint_id uuid, callback jsonb)
+    SELECT pg_notify(:channel, '')
     """
 ).bindparams(
     bindparam("id", type_=Uuid),
@@ -64,6 +79,7 @@ _ADD = text(
     bindparam("extra", type_=JSONB(none_as_null=True)),
     bindparam("at", type_=DateTime(timezone=True)),
     bindparam("deliveries", type_=JSONB),
+    bindparam("channel", Channel.DELIVERIES.value, type_=String),
 )
 
 
@@ -139,7 +155,6 @@ async def publish(
             "deliveries": deliveries,
         },
     )
-    await wake(session, Channel.DELIVERIES)
     return message_id
 
 
@@ -195,13 +210,15 @@ async def resend(
     to = [endpoint.id for endpoint in endpoints if endpoint.enabled]
     if not to:
         raise EndpointDisabledError(message_id)
+    waits = and_(
+        Delivery.message_id == message_id,
+        Delivery.endpoint_id.in_(to),
+        Delivery.state == DeliveryState.PENDING,
+    )
+    await lock_deliveries(session, waits)
     waiting = await session.scalars(
         update(Delivery)
-        .where(
-            Delivery.message_id == message_id,
-            Delivery.endpoint_id.in_(to),
-            Delivery.state == DeliveryState.PENDING,
-        )
+        .where(waits)
         .values(due_at=at)
         .returning(Delivery.endpoint_id)
         .execution_options(synchronize_session=False)
@@ -276,7 +293,7 @@ async def _recipients(session: AsyncSession, team_id: UUID, event: EventType) ->
     return (await session.scalars(_RECIPIENTS, wanted)).all()
 
 
-async def erase(session: AsyncSession, bot_id: UUID, *, at: datetime) -> None:
+async def erase(session: AsyncSession, bot_id: UUID) -> None:
     """Remove what the messages of a bot say about its meeting; nothing is taken back.
 
     Gone afterwards: ``extra``, the names of participants and speakers, the provider's ids of
@@ -295,19 +312,15 @@ async def erase(session: AsyncSession, bot_id: UUID, *, at: datetime) -> None:
     for message in messages:
         message.data = remains(EventType(message.event), message.data)
         message.extra = None
-        message.erased_at = message.erased_at or at
+        message.erased_at = message.erased_at or func.now()
     await session.flush()
-    deliveries = (
-        select(Delivery.id)
-        .join(Message, Message.id == Delivery.message_id)
-        .where(Message.bot_id == bot_id)
-    )
+    theirs = Delivery.message_id.in_(select(Message.id).where(Message.bot_id == bot_id))
     # An attempt that is over by now was noted before this lock, and is emptied here, or is noted
     # after this transaction, and finds its message erased.
-    await lock_deliveries(session, (await session.scalars(deliveries)).all())
+    await lock_deliveries(session, theirs)
     await session.execute(
         update(Attempt)
-        .where(Attempt.delivery_id.in_(deliveries))
+        .where(Attempt.delivery_id.in_(select(Delivery.id).where(theirs)))
         .values(error=None, answer=None)
         .execution_options(synchronize_session=False)
     )

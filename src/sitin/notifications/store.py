@@ -5,13 +5,14 @@ Whoever waits for locks on several deliveries takes them by id (``lock_deliverie
 wait for each other; whoever takes or gives up passes over what is locked.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     DateTime,
     Double,
     Integer,
@@ -341,7 +342,7 @@ async def record(session: AsyncSession, attempts: Sequence[Attempted]) -> list[U
     Noting one twice is noting it once. A delivery that is no more is passed over. Returns the
     endpoints that were disabled by it.
     """
-    await lock_deliveries(session, {one.taken.id for one in attempts})
+    await lock_deliveries(session, Delivery.id.in_({one.taken.id for one in attempts}))
     rows = [_noted(one) for one in attempts]
     await session.execute(_ADD_ATTEMPTS, {"rows": rows})
     await session.execute(_DECIDE, {"rows": rows})
@@ -377,11 +378,9 @@ def _noted(one: Attempted) -> dict[str, Any]:
     }
 
 
-async def lock_deliveries(session: AsyncSession, ids: Collection[UUID]) -> None:
+async def lock_deliveries(session: AsyncSession, which: ColumnElement[bool]) -> None:
     """Lock rows in the one order that everybody keeps who waits for several."""
-    await session.execute(
-        select(Delivery.id).where(Delivery.id.in_(ids)).order_by(Delivery.id).with_for_update()
-    )
+    await session.execute(select(Delivery.id).where(which).order_by(Delivery.id).with_for_update())
 
 
 async def _note_health(session: AsyncSession, attempts: Sequence[Attempted]) -> list[UUID]:
