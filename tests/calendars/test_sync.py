@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sitin.contract.calendars import EventStatus
-from tests.calendars.conftest import MEET, Office
+from tests.calendars.office import MEET, Office
 
 pytestmark = pytest.mark.db
 
@@ -30,12 +30,12 @@ async def test_the_first_sync_tells_everything_once(office: Office) -> None:
 async def test_a_sync_without_changes_writes_and_tells_nothing(office: Office) -> None:
     office.calendar.add("Standup", office.at(hours=1), meeting_url=MEET)
     await office.connect()
-    await office.news()
+    await office.told()
     before = [event.updated_at for event in await office.events()]
     office.rehearsal.clock.move(timedelta(minutes=5))
     await office.sync()
     await office.sync(listing=True)
-    assert await office.news() == []
+    assert await office.told() == []
     assert [event.updated_at for event in await office.events()] == before
 
 
@@ -44,7 +44,7 @@ async def test_new_changed_and_gone(office: Office, listing: bool) -> None:
     kept = office.calendar.add("Kept", office.at(hours=1), meeting_url=MEET)
     gone = office.calendar.add("Gone", office.at(hours=2), meeting_url=MEET)
     await office.connect()
-    await office.news()
+    await office.told()
     office.calendar.edit(kept, title="Renamed")
     office.calendar.delete(gone)
     office.calendar.add("New", office.at(hours=3), meeting_url=MEET)

@@ -25,6 +25,7 @@ from sitin.jobs.worker import Worker
 from sitin.kit.wakeups import Wakeups
 from sitin.notifications.dispatch import Dispatcher
 from sitin.notifications.sending import Sender
+from sitin.notifications.tasks import Housekeeping
 from sitin.providers.calendars.registry import CalendarProviders
 from sitin.providers.storage.urls import open_store
 from sitin.providers.transcription.registry import Engines
@@ -69,7 +70,10 @@ def furnish(
     transcripts = TranscriptService(engines=engines, jobs=jobs, keyring=keyring, clock=clock)
     bots = Bots(artifacts=artifacts, transcripts=transcripts, clock=clock)
     deletion = Deletion(
-        artifacts=artifacts, transcripts=TranscriptDeletion(jobs=jobs, clock=clock), jobs=jobs
+        artifacts=artifacts,
+        transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
+        jobs=jobs,
+        clock=clock,
     )
     transcription = Transcription(
         database=database, transcripts=transcripts, lifecycle=lifecycle, keyring=keyring
@@ -97,6 +101,9 @@ def furnish(
         ledger=ledger,
         jobs=jobs,
         public_url=public_url,
+    )
+    housekeeping = Housekeeping(
+        database=database, clock=clock, retention=settings.webhook_retention
     )
     retention = Retention(database=database, deletion=deletion, plans=install.plans, clock=clock)
     return House(
@@ -141,6 +148,10 @@ def furnish(
                 Purging(artifacts).handler(),
                 *calendars.handlers,
             ],
-            periodic=[retention.periodic(), calendars.keeping.periodic()],
+            periodic=[
+                retention.periodic(),
+                calendars.keeping.periodic(),
+                *housekeeping.periodic(),
+            ],
         ),
     )
