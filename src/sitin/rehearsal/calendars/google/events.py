@@ -9,7 +9,6 @@ from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
 from sitin.rehearsal.calendars.accounts import Entry
-from sitin.rehearsal.calendars.calendar import Calendar
 from sitin.rehearsal.calendars.google.errors import (
     deleted,
     full_sync_required,
@@ -84,13 +83,14 @@ class EventHandlers:
 
     async def list_events(self, call: Call) -> Response:
         """Events, or the changes since a sync token."""
-        calendar = self._google.entry(call).calendar
+        entry = self._google.entry(call)
+        calendar = entry.calendar
         if "pageToken" in call.query:
-            return self._page(call, calendar)
+            return self._page(call, entry)
         query = read_query(call.query, self._google.clock.now())
         incremental = query.sync_token is not None
         items = (
-            self._changes(calendar, query)
+            self._changes(entry, query)
             if incremental
             else all_events(calendar, query, self._google.clock.now())
         )
@@ -98,6 +98,7 @@ class EventHandlers:
             "c": calendar.id,
             "n": self._google.world.last_number,
             "e": calendar.epoch,
+            "r": entry.role.value,
             "s": query.single_events,
         }
         reading = Reading(
@@ -107,13 +108,14 @@ class EventHandlers:
             sync if query.gives_sync_token else None,
             calendar.epoch,
         )
-        return self._page(call, calendar, reading)
+        return self._page(call, entry, reading)
 
     async def instances(self, call: Call) -> Response:
         """The occurrences of a series."""
-        calendar = self._google.entry(call).calendar
+        entry = self._google.entry(call)
+        calendar = entry.calendar
         if "pageToken" in call.query:
-            return self._page(call, calendar)
+            return self._page(call, entry)
         series = locate(calendar, call.path("event_id"))
         if series.key is not None:
             raise not_found()
@@ -128,7 +130,7 @@ class EventHandlers:
         if original is not None:
             start = original_of(series, original, calendar.zone)
             found = [item for item in found if item.event.original == start]
-        return self._page(call, calendar, Reading(found, _asked(call), False, None, calendar.epoch))
+        return self._page(call, entry, Reading(found, _asked(call), False, None, calendar.epoch))
 
     async def get(self, call: Call) -> Response:
         """One event, series or occurrence, also one that is deleted."""
@@ -200,10 +202,12 @@ class EventHandlers:
         self._google.channels.stop(call.json(), call.grant)
         return Response(status_code=204)
 
-    def _changes(self, calendar: Calendar, query: Query) -> list[Item]:
+    def _changes(self, entry: Entry, query: Query) -> list[Item]:
         assert query.sync_token is not None
-        token = read_token(query.sync_token)
-        if token is None or token.get("c") != calendar.id or token.get("e") != calendar.epoch:
+        calendar = entry.calendar
+        token = read_token(query.sync_token) or {}
+        known = (token.get("c"), token.get("e"), token.get("r"))
+        if known != (calendar.id, calendar.epoch, entry.role.value):
             raise full_sync_required()
         if token["s"] is not query.single_events:
             raise invalid("singleEvents", "It has to be as it was in the initial request.")
@@ -215,8 +219,9 @@ class EventHandlers:
             cancellations_reach=self._google.cancellations_reach,
         )
 
-    def _page(self, call: Call, calendar: Calendar, reading: Reading | None = None) -> Response:
+    def _page(self, call: Call, entry: Entry, reading: Reading | None = None) -> Response:
         offset, number, name = 0, 1, ""
+        calendar = entry.calendar
         if reading is None:
             state = read_token(call.query["pageToken"]) or {}
             offset, number, name = state.get("o", 0), state.get("p", 1), state.get("l", "")
@@ -225,13 +230,7 @@ class EventHandlers:
                 raise invalid("pageToken")
         if reading.incremental and reading.epoch != calendar.epoch:
             raise full_sync_required()
-        entry = self._google.entry(call)
-        view = View(
-            calendar,
-            entry.role,
-            read_response_zone(call.query, calendar),
-            read_count(call.query, "maxAttendees"),
-        )
+        view = self._view(call, entry)
         size = read_max(call.query, default=DEFAULT_RESULTS, most=MOST_RESULTS)
         page = cut(reading.items, offset=offset, size=size, number=number, how=self._google.paging)
         items = [_render(item, view) for item in page.items]

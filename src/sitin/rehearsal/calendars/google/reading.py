@@ -204,6 +204,12 @@ def read_event(
         fields["recurrence"] = _recurrence(body["recurrence"])
     if before is None or "start" in body or "end" in body:
         both = {**(before or {}), **body}
+        # A change of a time's parts leaves its other parts as they were.
+        for name in ("start", "end"):
+            old = (before or {}).get(name, {})
+            both[name] = (
+                {**old, **body[name]} if isinstance(body.get(name), dict) else both.get(name)
+            )
         fields["span"] = _span(both, calendar, series=bool(both.get("recurrence")))
     return fields
 
@@ -287,6 +293,8 @@ def _moment(value: Any, name: str, calendar: Calendar, *, series: bool) -> Momen
         raise missing(f"{name} time")
     zone_name = value.get("timeZone")
     try:
+        if value.get("date") is not None and value.get("dateTime") is not None:
+            raise refusal(400, "invalid", f"Invalid {name} time.")
         if value.get("date") is not None:
             return date.fromisoformat(value["date"])
         if value.get("dateTime") is None:

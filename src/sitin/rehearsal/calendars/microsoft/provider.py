@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from sitin.contract.calendars import CalendarPlatform
 from sitin.kit.errors import SitinError
 from sitin.rehearsal.calendars.accounts import AccessToken, Account, Entry
 from sitin.rehearsal.calendars.calendar import Calendar, Change
-from sitin.rehearsal.calendars.errors import ApiError, UnknownError
+from sitin.rehearsal.calendars.errors import ApiError, CalendarControlError, UnknownError
 from sitin.rehearsal.calendars.microsoft import oauth
 from sitin.rehearsal.calendars.microsoft.errors import (
     FAULTS,
@@ -88,6 +89,10 @@ class MicrosoftRehearsal(RehearsedProvider):
 
     # What calendars and accounts need
 
+    def new_account_id(self) -> str:
+        """A GUID."""
+        return str(uuid4())
+
     def primary_calendar(self, account: Account, zone: ZoneInfo) -> Calendar:
         """The default calendar; its id is like any other's."""
         self.tenants.add(account.email.partition("@")[2])
@@ -96,6 +101,8 @@ class MicrosoftRehearsal(RehearsedProvider):
     def new_calendar(self, account: Account, name: str, zone: ZoneInfo, own_id: str) -> Calendar:
         """Make a calendar; in each of them it is the account that is an attendee."""
         calendar_id = own_id or f"AAMkADcal{secrets.token_urlsafe(36)}="
+        if calendar_id in self.calendars:
+            raise CalendarControlError(f"calendar_id: there is one {calendar_id!r} already")
         owner = Person(account.email, account.name)
         made = Calendar(calendar_id, name=name, zone=zone, owner=owner, surroundings=self)
         self.calendars[calendar_id] = made
