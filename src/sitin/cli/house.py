@@ -73,7 +73,6 @@ def furnish(
         artifacts=artifacts,
         transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
         jobs=jobs,
-        clock=clock,
     )
     transcription = Transcription(
         database=database, transcripts=transcripts, lifecycle=lifecycle, keyring=keyring
