@@ -69,7 +69,8 @@ class Receiver:
         path = request.url.path
         body = await request.body()
         received = Received(request.method, path, dict(request.headers), body)
-        self._examine(received)
+        if received.headers.get("user-agent") == "sitin":
+            self._examine(received)
         self.received[path].append(received)
         if path in self.hanging:
             await self.hanging[path].wait()
