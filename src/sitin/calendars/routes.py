@@ -273,7 +273,7 @@ async def resubscribe_calendar(
     operation_id="listEvents",
     summary="List events",
     response_model=schemas.ListEventsResponse,
-    responses=errors(),
+    responses=errors(404),
 )
 async def list_events(
     calendar_id: CalendarId,
@@ -316,7 +316,7 @@ async def list_events(
     operation_id="listEventSeries",
     summary="List event series",
     response_model=schemas.ListEventSeriesResponse,
-    responses=errors(),
+    responses=errors(404),
 )
 async def list_event_series(
     calendar_id: CalendarId,
