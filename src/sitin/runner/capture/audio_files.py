@@ -1,7 +1,7 @@
 """FLAC files that grow while the meeting goes on. For the capture alone."""
 
 import errno
-import os
+from collections import deque
 from pathlib import Path
 
 import av
@@ -11,8 +11,9 @@ import soundfile
 from sitin.runner.capture.sound import RATE, Samples
 
 _SILENCE: Samples = np.zeros(RATE, np.int16)
-_DEBT = 120 * RATE
-"""Silence written at once at most, so that a voice heard late costs no pause."""
+_AT_ONCE = 120 * RATE
+"""Samples written at once at most: an hour of silence before somebody's first word takes three
+seconds to encode, in which nobody else's sound would be written."""
 _LEVEL = 0.5
 """FLAC's level 4 of 8: a fifth smaller than level 2 at the same 0.06 CPU-seconds a minute."""
 
@@ -27,7 +28,8 @@ class FlacFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.samples = 0
-        self._owed = 0
+        self._waiting: deque[Samples | int] = deque()
+        """What is still to be written: sound, and lengths of silence."""
         self._file = soundfile.SoundFile(
             path,
             "w",
@@ -39,40 +41,52 @@ class FlacFile:
         )
 
     def write(self, samples: Samples) -> None:
-        """Append sound; owed silence goes before it."""
-        self._pay(self._owed)
-        self._encode(samples)
+        """Append sound; while there is much silence to be written before it, it waits."""
+        self._waiting.append(samples)
+        self._work_off(_AT_ONCE)
 
     def silence(self, count: int) -> None:
         """Append silence of ``count`` samples, some of it later."""
-        self._owed += count
-        self._pay(min(self._owed, _DEBT))
+        if count > 0:
+            self._waiting.append(count)
+            self._work_off(_AT_ONCE)
 
     def close(self) -> None:
-        """Write what is owed and the header's length."""
-        self._pay(self._owed)
+        """Write what waits and the header's length."""
+        while self._waiting:
+            self._work_off(_AT_ONCE)
         if self.samples == 0:
             self._encode(_SILENCE[:1])
         self._file.close()
 
-    def _pay(self, count: int) -> None:
-        self._owed -= count
-        while count > 0:
-            piece = _SILENCE[:count]
-            self._encode(piece)
-            count -= piece.size
+    def _work_off(self, room: int) -> None:
+        while self._waiting and room > 0:
+            first = self._waiting.popleft()
+            if isinstance(first, int):
+                piece = _SILENCE[: min(first, room)]
+                if first > piece.size:
+                    self._waiting.appendleft(first - piece.size)
+            else:
+                piece = first
+            room -= piece.size
+            if piece.size:
+                self._encode(piece)
 
     def _encode(self, samples: Samples) -> None:
         try:
             self._file.write(samples)
         except soundfile.LibsndfileError as error:
-            raise self._as_os_error(error) from error
+            raise self._reason() or OSError(errno.EIO, error.error_string) from error
         self.samples += samples.size
 
-    def _as_os_error(self, error: soundfile.LibsndfileError) -> OSError:
-        """The library keeps the system's reason to itself, and a full disk is one to tell."""
-        full = os.statvfs(self.path).f_bavail == 0
-        return OSError(errno.ENOSPC if full else errno.EIO, error.error_string, str(self.path))
+    def _reason(self) -> OSError | None:
+        """The library keeps the system's reason to itself: who tries once more hears it."""
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                file.write(bytes(4096))
+        except OSError as reason:
+            return reason
+        return None
 
 
 def rewrite(source: Path, target: Path, *, pad_to: int = 0) -> int:

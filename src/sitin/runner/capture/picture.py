@@ -37,6 +37,8 @@ _X264 = {
     # Measured on 1280x720 at 25 a second, CPU-seconds a minute: ultrafast 4.0-4.8, superfast
     # 8.7-10.3, WebCodecs in the page (OpenH264) about 8; decoding VP8 adds 1.2-1.6.
     "preset": "ultrafast",
+    # Otherwise it keeps a picture back until the next one tells how long it was shown.
+    "tune": "zerolatency",
     "profile": "baseline",
     "crf": "27",
     "maxrate": "1500k",
@@ -215,14 +217,17 @@ def _planes(yuv: _Bytes, width: int, height: int) -> tuple[_Bytes, _Bytes, _Byte
 
 
 def name_card(name: str) -> av.VideoFrame:
-    """What is shown of somebody who speaks without a camera: their name."""
+    """What is shown of somebody who speaks without a camera: their name, on one line."""
+    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     image = Image.new("RGB", (WIDTH, HEIGHT), (32, 33, 36))
     draw = ImageDraw.Draw(image)
-    size = 72
+    room, size = WIDTH * 0.9, 72
     font = ImageFont.load_default(size)
-    while draw.textlength(name, font) > WIDTH * 0.9 and size > 16:
+    while draw.textlength(name, font) > room and size > 16:
         size -= 4
         font = ImageFont.load_default(size)
+    while (length := draw.textlength(name, font)) > room:
+        name = name[: min(len(name) - 2, int(len(name) * room / length))] + "…"
     draw.text((WIDTH / 2, HEIGHT / 2), name, fill=(232, 234, 237), font=font, anchor="mm")
     picture = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
     return picture.reformat(format="yuv420p")

@@ -40,8 +40,11 @@ class Stage:
         """Note a track's codec; false when its pictures cannot be decoded."""
         if self._codecs.get(track) != mime_type and track == self.shown:
             self.shown = None
+        if not decodable(mime_type):
+            self._codecs.pop(track, None)
+            return False
         self._codecs[track] = mime_type
-        return decodable(mime_type)
+        return True
 
     def want(self, track: int | None, name: str) -> None:
         """Show this track as soon as it can be, or ``name`` on a card where it is ``None``."""
