@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -117,9 +118,8 @@ class Page:
 def _tab_pieces(seconds: int) -> tuple[bytes, ...]:
     """A fragmented MP4 of H.264 and Opus, as MediaRecorder writes one, in pieces."""
     target = io.BytesIO()
-    with av.open(
-        target, "w", format="mp4", options={"movflags": "frag_every_frame+empty_moov"}
-    ) as container:
+    options = {"movflags": "empty_moov+default_base_moof", "frag_duration": "250000"}
+    with av.open(target, "w", format="mp4", options=options) as container:
         with av.open(io.BytesIO(_tab_video(1)[0][0]), format="h264") as template:
             video = container.add_stream_from_template(template.streams.video[0])
         video.time_base = Fraction(1, 90_000)
@@ -206,10 +206,20 @@ class Held:
             items, self.page = self.page.before(self.now)
             if items:
                 self.strategy.take(self._obeyed(items))
+                self._settle()
             self.strategy.tick(ORIGIN + self.now)
 
     def finish(self) -> None:
         self.strategy.finish(ORIGIN + self.now)
+
+    def _settle(self) -> None:
+        """Let the demuxer's thread have the time that half a second of a real meeting gives it."""
+        if not isinstance(self.strategy, TabCapture):
+            return
+        demuxer = self.strategy._demuxer
+        waits = demuxer._pipe._pieces.not_empty._waiters  # type: ignore[attr-defined]
+        while demuxer._thread.is_alive() and not waits:
+            time.sleep(0.001)
 
     def _obeyed(self, items: Sequence[Item]) -> list[Item]:
         """As the page's worker does: tracks that are not selected only tell that they run."""
