@@ -42,6 +42,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.pages: list[Page] = []
         self.link = PageLink(self.items.extend)
 
     def of(self, kind: type[T]) -> list[T]:
@@ -51,6 +52,7 @@ class Desk:
         self, context: BrowserContext, *, video: bool = True, sound: bool = False, url: str = ""
     ) -> Page:
         page = await context.new_page()
+        self.pages.append(page)
         script = init_script(url=url or self.link.url, video=video, sound=sound)
         await page.add_init_script(script + "\n" + CALL)
         await page.goto(ADDRESS)
@@ -77,12 +79,14 @@ async def browser(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def fresh(desk: Desk) -> Desk:
-    """The desk, once the page of the test before has said its last."""
-    await until(lambda: not desk.link._connections)
+async def fresh(desk: Desk) -> AsyncIterator[Desk]:
+    """The desk for one test, whose pages say their last before the next one begins."""
     desk.items.clear()
     desk.link._commands.clear()
-    return desk
+    yield desk
+    while desk.pages:
+        await desk.pages.pop().close()
+    await until(lambda: not desk.link._connections)
 
 
 async def inbound(page: Page, kind: str) -> list[dict[str, Any]]:
@@ -110,7 +114,6 @@ async def test_every_frame_comes_out_encoded(
     steps = {(b.sequence - a.sequence) & 0xFFFF for a, b in itertools.pairwise(packets)}
     assert steps == {1}
     assert {b.rtp - a.rtp for a, b in itertools.pairwise(packets)} == {960}
-    await page.close()
 
 
 async def test_the_pages_decoder_is_idle_and_asks_for_nothing(
@@ -125,7 +128,6 @@ async def test_the_pages_decoder_is_idle_and_asks_for_nothing(
     assert stats.get("pliCount", 0) <= 1, "one at most, before the first frame"
     assert stats["framesDropped"] <= 2
     assert max(frame.width for frame in fresh.of(EncodedVideo)) == 320
-    await page.close()
 
 
 async def test_for_sound_alone_no_picture_is_received(browser: BrowserContext, fresh: Desk) -> None:
@@ -137,7 +139,6 @@ async def test_for_sound_alone_no_picture_is_received(browser: BrowserContext, f
     assert await inbound(page, "video") == []
     directions = await page.evaluate("near.getTransceivers().map(one => one.currentDirection)")
     assert directions == ["inactive", "inactive", "recvonly"]
-    await page.close()
 
 
 async def test_only_the_tracks_that_are_selected_are_sent_on(
@@ -159,7 +160,6 @@ async def test_only_the_tracks_that_are_selected_are_sent_on(
     assert {second} <= {one for report in fresh.of(RunningReport) for one in report.ids}
     fresh.link.command(select=None)
     await until(lambda: second in {frame.track for frame in fresh.of(EncodedVideo)})
-    await page.close()
 
 
 async def test_a_key_frame_comes_when_it_is_asked_for(browser: BrowserContext, fresh: Desk) -> None:
@@ -170,7 +170,6 @@ async def test_a_key_frame_comes_when_it_is_asked_for(browser: BrowserContext, f
     fresh.link.command(keyframe=fresh.of(EncodedVideo)[0].track)
     await until(lambda: sum(frame.key for frame in fresh.of(EncodedVideo)) > keys)
     fresh.link.command(keyframe=99)  # of a track that there is not
-    await page.close()
 
 
 OWN_TRANSFORM = """event => {
@@ -194,7 +193,6 @@ async def test_a_page_that_transforms_frames_itself_keeps_them(
     )
     await until(lambda: bool(fresh.of(UntappableReport)))
     assert "transforms frames" in fresh.of(UntappableReport)[0].why
-    await page.close()
 
 
 async def test_the_page_plays_nothing_and_does_not_notice(
@@ -216,7 +214,6 @@ async def test_the_page_plays_nothing_and_does_not_notice(
     await page.wait_for_function("document.querySelector('audio').currentTime > 0.2")
     before = len(fresh.of(EncodedAudio))
     await until(lambda: len(fresh.of(EncodedAudio)) > before + 25)
-    await page.close()
 
 
 async def test_a_track_that_ends_is_told(browser: BrowserContext, fresh: Desk) -> None:
@@ -225,7 +222,6 @@ async def test_a_track_that_ends_is_told(browser: BrowserContext, fresh: Desk) -
     await until(lambda: len(fresh.of(EncodedVideo)) > 5)
     await page.evaluate("near.close()")
     await until(lambda: any(one.state == "ended" for one in fresh.of(TrackReport)), seconds=10)
-    await page.close()
 
 
 async def test_a_platforms_script_speaks_through_the_hook(
@@ -236,7 +232,6 @@ async def test_a_platforms_script_speaks_through_the_hook(
     await until(lambda: len(fresh.of(PageMessage)) == 2)
     assert [one.message for one in fresh.of(PageMessage)] == ["Grüße", b"\x01\x00\xff"]
     assert await page.evaluate("Object.isFrozen(__sitin)")
-    await page.close()
 
 
 async def test_where_no_socket_opens_batches_go_through_the_page(
@@ -248,7 +243,6 @@ async def test_where_no_socket_opens_batches_go_through_the_page(
     await until(lambda: len(fresh.of(EncodedVideo)) > 25 and len(fresh.of(EncodedAudio)) > 50)
     await page.evaluate("__sitin.emit('said')")
     await until(lambda: fresh.of(PageMessage) == [PageMessage("said")])
-    await page.close()
 
 
 async def test_what_a_page_shows_can_be_kept(browser: BrowserContext, tmp_path: Path) -> None:
