@@ -10,10 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from sitin.accounts.models import Permission
-from sitin.accounts.plans import Plan
 from sitin.accounts.service import KEY_HEADER, create_key, create_team
 from sitin.api.app import Services, create_app
-from sitin.kit.clock import SystemClock
 from tests.bots.conftest import House, house
 from tests.documents import Document, contract, own, violations
 from tests.serving import serving
@@ -69,7 +67,7 @@ class Api:
     async def stranger(self) -> Checked:
         """A client of another team."""
         async with self.house.database.transaction() as session:
-            team = await create_team(session, name="Other", plan=Plan.UNLIMITED)
+            team = await create_team(session, name="Other")
         return self.client_with(await self.key(team.id))
 
     async def create(self, **fields: Any) -> str:
@@ -87,8 +85,13 @@ async def api(house: House) -> AsyncIterator[Api]:
     app = create_app(
         Services(
             database=house.database,
-            clock=SystemClock(),
+            clock=house.clock,
+            plans=house.plans,
             bots=house.bots,
+            bot_creation=house.creation,
+            bot_deletion=house.deletion,
+            bot_reports=house.reports,
+            scheduled_bots=house.scheduled,
             artifacts=house.rooms.artifacts,
         )
     )

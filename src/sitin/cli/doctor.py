@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import psutil
 
+from sitin.cli.installation import installation
 from sitin.cli.settings import Settings
-from sitin.cli.wiring import installation
 from sitin.contract.failures import AdapterError
 from sitin.contract.storage import ObjectNotFoundError
 from sitin.kit.errors import OperatorError, SitinError

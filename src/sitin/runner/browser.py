@@ -8,7 +8,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -95,8 +95,25 @@ def chromium_args(spec: BrowserSpec, *, proxy_port: int, direct_port: int) -> li
 
 
 @asynccontextmanager
+async def starting_driver() -> AsyncIterator[Awaitable[Playwright]]:
+    """Playwright's driver, a process that takes half a second to start: others work meanwhile."""
+    manager = async_playwright()
+    starting = asyncio.create_task(manager.start())
+    try:
+        yield starting
+    finally:
+        await asyncio.gather(starting, return_exceptions=True)
+        await manager.__aexit__()
+
+
+@asynccontextmanager
 async def open_browser(
-    spec: BrowserSpec, directory: Path, *, path: str, direct_port: int
+    driver: Awaitable[Playwright],
+    spec: BrowserSpec,
+    directory: Path,
+    *,
+    path: str,
+    direct_port: int,
 ) -> AsyncIterator[BrowserContext]:
     """A browser with one empty page; closed, and its profile deleted, at the end.
 
@@ -109,14 +126,13 @@ async def open_browser(
     proxy = FilteringProxy(HostRules(spec.host_rules), allow_private=spec.allow_private_addresses)
     proxy_port = await proxy.open()
     try:
-        async with async_playwright() as playwright:
-            args = chromium_args(spec, proxy_port=proxy_port, direct_port=direct_port)
-            context = await _launch(playwright, path, profile, sockets, args)
-            try:
-                yield context
-            finally:
-                with suppress(PlaywrightError, TimeoutError):
-                    await asyncio.wait_for(context.close(), _CLOSE_WITHIN)
+        args = chromium_args(spec, proxy_port=proxy_port, direct_port=direct_port)
+        context = await _launch(await driver, path, profile, sockets, args)
+        try:
+            yield context
+        finally:
+            with suppress(PlaywrightError, TimeoutError):
+                await asyncio.wait_for(context.close(), _CLOSE_WITHIN)
     finally:
         await proxy.close()
         for made in (profile, sockets):

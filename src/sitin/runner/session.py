@@ -1,8 +1,10 @@
 """One bot from its order to its last event. For ``__main__``."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from playwright.async_api import Playwright
 
 from sitin.contract.codes import BotStatus, EndReason
 from sitin.contract.events import Ended
@@ -43,7 +45,8 @@ _TOO_EARLY = {
 class Session:
     """Visits the meeting, finishes the recording, writes the events.
 
-    ``files`` is the bot's directory; ``adapter`` makes the platform's adapter, one for each visit.
+    ``files`` is the bot's directory; ``adapter`` makes the platform's adapter, one for each visit;
+    ``driver`` starts the browsers.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class Session:
         files: Path,
         spool: Spool,
         adapter: Callable[[], MeetingAdapter],
+        driver: Awaitable[Playwright],
     ) -> None:
         self._spec = spec
         self._files = files
         self._report = Report(spool, files)
         self._adapter = adapter
+        self._driver = driver
         self._visit: Visit | None = None
         self._asked_to_end: EndReason | None = None
 
@@ -97,7 +102,11 @@ class Session:
         await recorder.open()
         try:
             browser = open_browser(
-                self._spec.browser, self._files, path=path, direct_port=recorder.port
+                self._driver,
+                self._spec.browser,
+                self._files,
+                path=path,
+                direct_port=recorder.port,
             )
             async with browser as context:
                 await recorder.prepare(context)
@@ -105,8 +114,9 @@ class Session:
                 over = self._say_why(over, visit, recorded=recorder.recorded)
                 await recorder.stop()
                 await visit.take_leave(context, over)
-                # The browser closes while the files are finished.
+                # The browser and its driver close while the files are finished.
                 finishing = asyncio.create_task(self._finish(over, recorder))
+            await (await self._driver).stop()
             await finishing
         finally:
             await recorder.close()
