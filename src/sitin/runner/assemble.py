@@ -55,8 +55,9 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     heard = {index[number]: levels for number, levels in activity.items() if number in index}
     segments = diarization(heard, names)
     participants = _participants(names, segments)
+    called = {one.participant_id: one.name for one in participants}
     voices = _voices(capture, directory, index, participants, seconds, complete=complete)
-    _diarization(directory, segments)
+    _diarization(directory, segments, called)
     return Recording(
         started_at=datetime.fromtimestamp(start.origin, UTC),
         duration=round(seconds, 3),
@@ -142,8 +143,13 @@ def _voices(
     return refs
 
 
-def _diarization(directory: Path, segments: list[DiarizationSegment]) -> None:
-    lines = [one.model_dump_json(exclude_none=True) + "\n" for one in segments]
+def _diarization(
+    directory: Path, segments: list[DiarizationSegment], called: dict[str, str]
+) -> None:
+    lines = [
+        one.model_copy(update={"speaker": called[one.user_id or ""]}).model_dump_json() + "\n"
+        for one in segments
+    ]
     partial = directory / "diarization.partial"
     partial.write_text("".join(lines))
     partial.replace(directory / "diarization.jsonl")

@@ -155,7 +155,7 @@ async def _launch(
             viewport={"width": WIDTH, "height": HEIGHT},
             # A page may reach the runner's capture on loopback; the proxy stands before the rest.
             permissions=["local-network-access"],
-            env={**os.environ, "HOME": str(profile.parent), "TMPDIR": str(sockets)},
+            env={**os.environ, "HOME": str(profile), "TMPDIR": str(sockets)},
         )
     except PlaywrightError as error:
         log.exception("browser did not start", path=path)

@@ -108,10 +108,10 @@ class PictureWriter:
         """When the last picture was shown, in seconds from the start; -1 before the first."""
         return self._last
 
-    def show(self, picture: av.VideoFrame, seconds: float) -> None:
-        """Record a picture that is shown from ``seconds`` on."""
+    def show(self, picture: av.VideoFrame, seconds: float) -> bool:
+        """Record a picture that is shown from ``seconds`` on; tells whether it came in time."""
         if self._last >= 0 and seconds - self._last < _FASTEST:
-            return
+            return False
         # The first picture is shown from the start.
         seconds = 0.0 if self._last < 0 else seconds
         fitted = fit(picture)
@@ -130,6 +130,7 @@ class PictureWriter:
         self.frames += 1
         if self._screenshot_due(seconds):
             self._keep(fitted)
+        return True
 
     def pass_through(self, frame: EncodedVideo, seconds: float) -> None:
         """Record an H.264 frame of the recording's own size as it came."""
