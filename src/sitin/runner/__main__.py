@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import faulthandler
 import logging
+import os
 import resource
 import signal
 import sys
@@ -106,11 +107,12 @@ async def _attend(
 
 
 def _recover(directory: Path, spool: Spool, code: EndReason, *, files: bool) -> None:
-    from sitin.runner.assemble import assemble
+    from sitin.runner.assemble import AFTERWARDS, assemble
 
     events = read_spool(directory)
     if events and isinstance(events[-1].body, Ended):
         return
+    os.setpriority(os.PRIO_PROCESS, 0, AFTERWARDS)
     recording = assemble(directory, events, complete=False) if files else None
     spool.append(Ended(reason=code, recording=recording))
 

@@ -25,6 +25,8 @@ from sitin.runner.capture.strategy import CaptureStart, Kind
 from sitin.runner.capture.voices import read_index
 
 CAPTURE = "capture"
+AFTERWARDS = 10
+"""Priority (niceness) of work that nobody in a meeting waits for."""
 _NOTHING = 0.001
 """Seconds: a file of no sound holds one sample of silence, without which it were no FLAC."""
 _TYPES = {

@@ -1,6 +1,8 @@
 """One bot from its order to its last event. For ``__main__``."""
 
 import asyncio
+import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from sitin.contract.codes import BotStatus, EndReason
 from sitin.contract.events import Ended
 from sitin.contract.failures import PermanentError
 from sitin.contract.meeting import MeetingAdapter, Over
+from sitin.contract.recording import Recording
 from sitin.contract.spec import BotSpec
-from sitin.runner.assemble import assemble
-from sitin.runner.browser import open_browser
+from sitin.runner.assemble import AFTERWARDS, assemble
+from sitin.runner.browser import open_browser, stop_driver
 from sitin.runner.capture.strategy import Kind
 from sitin.runner.recorder import Recorder, TabNeededError
 from sitin.runner.report import Report
@@ -116,7 +119,7 @@ class Session:
                 await visit.take_leave(context, over)
                 # The browser and its driver close while the files are finished.
                 finishing = asyncio.create_task(self._finish(over, recorder))
-            await (await self._driver).stop()
+            await stop_driver(self._driver)
             await finishing
         finally:
             await recorder.close()
@@ -136,11 +139,14 @@ class Session:
     async def _finish(self, over: Over, recorder: Recorder) -> None:
         recording = None
         if recorder.recorded:
-            events = read_spool(self._files)
-            recording = await asyncio.to_thread(
-                assemble, self._files, events, complete=recorder.complete
-            )
+            recording = await asyncio.to_thread(self._assemble, recorder)
         self._report.ended(Ended(reason=over.reason, message=over.message, recording=recording))
+
+    def _assemble(self, recorder: Recorder) -> Recording | None:
+        if recorder.kind is Kind.DENSE:
+            # Composing takes a while: it gives way to bots that record. A thread has its own.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), AFTERWARDS)
+        return assemble(self._files, read_spool(self._files), complete=recorder.complete)
 
     def _end(self, reason: EndReason) -> None:
         self._asked_to_end = reason
