@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.async_api import BrowserContext
 
 from sitin.contract.spec import BrowserSpec
-from sitin.runner.browser import open_browser
+from sitin.runner.browser import open_browser, starting_driver
 
 CHROMIUM, HEADLESS_SHELL = "/usr/bin/chromium", "/usr/bin/chromium-headless-shell"
 ADDRESS = "https://page.example/"
@@ -20,7 +20,10 @@ async def bot_browser(
 ) -> AsyncIterator[BrowserContext]:
     """A browser with the bot's flags, in which ``ADDRESS`` is an empty page."""
     spec = BrowserSpec(path=path, args=("--allow-loopback-in-peer-connection", *args))
-    async with open_browser(spec, directory, path=path, direct_port=direct_port) as context:
+    async with (
+        starting_driver() as driver,
+        open_browser(driver, spec, directory, path=path, direct_port=direct_port) as context,
+    ):
         await context.route(
             re.compile(re.escape(ADDRESS)),
             lambda route: route.fulfill(

@@ -25,6 +25,8 @@ from sitin.runner.capture.strategy import CaptureStart, Kind
 from sitin.runner.capture.voices import read_index
 
 CAPTURE = "capture"
+_SHORTEST = 0.1
+"""Seconds below which a recording holds nothing."""
 _TYPES = {
     ".mp4": "video/mp4",
     ".flac": "audio/flac",
@@ -45,7 +47,7 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     if start is None:
         return None
     seconds = _audio(capture, directory, complete=complete)
-    if seconds <= 0:
+    if seconds < _SHORTEST:
         return None
     names = _names(events)
     if start.kind is not Kind.AUDIO:
