@@ -40,9 +40,9 @@ bench: .venv/.ready ## measure; prints the table and writes it as JSON
 	$(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .uv build dist tests/sdk/node_modules .mypy_cache .ruff_cache .pytest_cache
 
-.venv/.ready: pyproject.toml uv.lock Makefile scripts/system-packages
+.venv/.ready: pyproject.toml uv.lock Makefile scripts/system-packages tests/sdk/package-lock.json
 	@APT='$(APT)' scripts/system-packages $(APT_PACKAGES)
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
@@ -50,4 +50,5 @@ clean: ## remove what the targets made
 	$(UV) sync --quiet --frozen --python "$(PYTHON)"
 	@# A bot runs as a user who may not write here: what it imports is compiled now, not every time.
 	$(BIN)/python -I -c 'import sitin.runner.session, sitin.runner.control'
+	npm ci --prefix tests/sdk --silent --no-audit --no-fund
 	@touch $@

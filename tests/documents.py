@@ -82,7 +82,9 @@ class Document:
 
     def operation_at(self, method: str, path: str) -> str | None:
         """The operation that answers a request."""
-        for operation_id, (known, template) in self.places.items():
+        # A word of the path's own goes before one that stands for any.
+        places = sorted(self.places.items(), key=lambda place: place[1][1].count("{"))
+        for operation_id, (known, template) in places:
             pattern = re.sub(r"\{[^}]+\}", "[^/]+", template)
             if known == method and re.fullmatch(pattern, path):
                 return operation_id

@@ -103,7 +103,8 @@ async def test_the_last_use_is_noted_to_the_minute(database: Database) -> None:
 )
 async def test_sending_access_may_create(database: Database, operation: str) -> None:
     _, key = await team_with_key(database, Permission.SENDING_ACCESS)
-    assert await enter(database, key.text, MovedClock(), operation)
+    caller = await enter(database, key.text, MovedClock(), operation)
+    assert caller.permission is Permission.SENDING_ACCESS
 
 
 @pytest.mark.parametrize(

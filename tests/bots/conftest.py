@@ -45,7 +45,7 @@ from sitin.kit.wakeups import Wakeups
 from sitin.transcripts.deletion import TranscriptDeletion
 from tests.fakes.clock import RunningClock
 from tests.fakes.jobs import FakeJobs
-from tests.fakes.launcher import FakeHost, FakeLauncher
+from tests.fakes.launcher import FakeBot, FakeHost, FakeLauncher
 from tests.fakes.recordings import FailingStore, FakeTranscripts
 from tests.waiting import until
 
@@ -93,6 +93,7 @@ class House:
     clock: RunningClock
     plans: ChangingPlans
     ledger: Ledger
+    admission: Admission
     bots: Bots
     creation: BotCreation
     deletion: Deletion
@@ -146,9 +147,9 @@ class House:
         """Do the jobs of deleting that wait."""
         await self.jobs.work([Purging(self.rooms.artifacts).handler()])
 
-    async def get(self, bot_id: UUID) -> Bot:
+    async def get(self, bot_id: UUID, *, caller: Caller | None = None) -> Bot:
         async with self.database.transaction() as session:
-            return await self.bots.get(session, self.caller, bot_id)
+            return await self.bots.get(session, caller or self.caller, bot_id)
 
     def stored(self, bot_id: UUID) -> dict[str, bytes]:
         """The bot's files in the object store."""
@@ -159,25 +160,32 @@ class House:
             if key.startswith(prefix)
         }
 
-    async def leave(self, bot_id: UUID) -> str:
+    async def leave(self, bot_id: UUID, *, caller: Caller | None = None) -> str:
         async with self.database.transaction() as session:
-            return await self.bots.leave(session, self.caller, bot_id)
+            return await self.bots.leave(session, caller or self.caller, bot_id)
 
     async def statuses(self, bot_id: UUID) -> list[BotStatus]:
         async with self.database.transaction() as session:
             return [BotStatus(line.status) for line in await history(session, bot_id)]
 
-    async def reaches(self, bot_id: UUID, status: BotStatus) -> Bot:
+    async def reaches(
+        self, bot_id: UUID, status: BotStatus, *, caller: Caller | None = None
+    ) -> Bot:
         """The bot, once it is in this status."""
 
         async def is_there() -> bool:
-            return (await self.get(bot_id)).status == status
+            return (await self.get(bot_id, caller=caller)).status == status
 
         await until(is_there)
-        return await self.get(bot_id)
+        return await self.get(bot_id, caller=caller)
 
     def host(self, name: str = "host") -> FakeHost:
         return FakeHost(self.directory / name)
+
+    def the_only_bot(self, bot_id: UUID) -> FakeBot:
+        """The bot's runner, on whichever host it is."""
+        (bot,) = (bot for worker in self.workers for bot in worker.launcher.host.of(bot_id))
+        return bot
 
     def work(self, host: FakeHost, *, host_id: UUID | None = None, **settings: object) -> Worker:
         """Start a worker on a host."""
@@ -229,6 +237,7 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
         clock=clock,
         plans=plans,
         ledger=ledger,
+        admission=admission,
         bots=Bots(artifacts=artifacts, transcripts=transcripts, clock=clock),
         creation=BotCreation(
             lifecycle=lifecycle, configurations=configurations, admission=admission, clock=clock

@@ -3,9 +3,10 @@
 Whatever is asked for, a page costs about the same among ten bots and among a million:
 
 - by status and platform: one short read per combination, along the index that ends in the time;
-- by a part of a name, id or address: by the index of three-letter pieces (``text_grams``, a
+- by a part of a name, id or address: by the index of three-letter pieces (``bot_texts``, with a
   function of the database of our own, because not every Postgres has pg_trgm); a part of one or
-  two letters has no such piece and is looked for along the time;
+  two letters has no such piece and is looked for along the time, as are scheduled bots, which are
+  few;
 - by a field of ``extra``: along the index of pairs (``bot_extra_pairs``).
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from sitin.bots.models import BotTexts
 from sitin.contract.codes import Platform
 from sitin.kit.paging import Cursor, Page, page_of, read_time_key, time_key
 
@@ -39,17 +41,16 @@ T = TypeVar("T")
 
 Conditions = Sequence[ColumnElement[bool]]
 
+_PIECE = 3
+"""Letters."""
 
-@dataclass(frozen=True, slots=True)
-class TextParts:
+
+class TextParts(NamedTuple):
     """Parts of texts, case ignored; ``None`` where any will do."""
 
     name: str | None = None
     id: str | None = None
     url: str | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.name or self.id or self.url)
 
 
 ANYTHING = TextParts()
@@ -85,7 +86,7 @@ async def read_page(
     """A page of the rows that meet everything given. Raises ``CursorError``."""
     walk = Walk(source.moment, source.model.id, cursor, newest_first=source.newest_first)
     conditions = [*conditions, *contains(source.model, parts), *walk.beyond]
-    if parts or not (statuses or platforms):
+    if any(parts) or not (statuses or platforms):
         query = select(source.model).where(*conditions)
         if statuses:
             query = query.where(source.model.status.in_(statuses))
@@ -156,16 +157,20 @@ def _by_combination(
 
 def contains(model: Any, parts: TextParts) -> list[ColumnElement[bool]]:
     """That a row's texts contain these parts."""
-    if not parts:
-        return []
-    texts = (cast(model.bot_name, String), cast(model.id, String), model.meeting_url)
-    needles = (parts.name or "", parts.id or "", parts.url or "")
-    grams = func.text_grams(*texts, type_=ARRAY(String))
+    texts = (model.bot_name, cast(model.id, String), model.meeting_url)
     return [
-        grams.contains(func.text_grams(*needles, type_=ARRAY(String))),
-        *(
-            text.icontains(needle, autoescape=True)
-            for text, needle in zip(texts, needles, strict=True)
-            if needle
-        ),
+        text.icontains(needle, autoescape=True)
+        for text, needle in zip(texts, parts, strict=True)
+        if needle
     ]
+
+
+def found_by_pieces(bot_id: InstrumentedAttribute[UUID], parts: TextParts) -> Conditions:
+    """That the index of pieces knows the parts of the bot; a help to ``contains``, no proof."""
+    if all(len(needle or "") < _PIECE for needle in parts):
+        return ()
+    pieces = func.text_grams(
+        BotTexts.bot_name, cast(BotTexts.bot_id, String), BotTexts.meeting_url, type_=ARRAY(String)
+    )
+    wanted = func.text_grams(*(needle or "" for needle in parts), type_=ARRAY(String))
+    return (bot_id.in_(select(BotTexts.bot_id).where(pieces.contains(wanted))),)

@@ -87,7 +87,7 @@ class Bot(BotConfiguration, Base):
 
     __tablename__ = "bots"
     __table_args__ = (
-        # Lists, newest first: of a team; of a team by status and platform; by a part of a text.
+        # Lists, newest first: of a team; of a team by status and platform.
         Index("ix_bots_team_id_created_at", "team_id", text("created_at DESC"), text("id DESC")),
         Index(
             "ix_bots_team_id_status_platform_created_at",
@@ -98,11 +98,6 @@ class Bot(BotConfiguration, Base):
             text("id DESC"),
         ),
         Index("ix_bots_team_id_ended_at", "team_id", "ended_at"),
-        Index(
-            "ix_bots_grams",
-            text("text_grams(bot_name::text, id::text, meeting_url)"),
-            postgresql_using="gin",
-        ),
         # The queue: what no worker has taken yet, oldest first.
         Index("ix_bots_queued", "created_at", "id", postgresql_where=text("status = 'queued'")),
         # What the sweep by the plan's days has to look at.
@@ -142,6 +137,28 @@ class Bot(BotConfiguration, Base):
     transcription_ids: Mapped[list[str] | None] = mapped_column(_NULLABLE_JSON)
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class BotTexts(Base):
+    """The texts of a bot that lists look for parts of; written by a trigger when it is created.
+
+    A table of its own, because every change of a bot's status would else write its index anew.
+    """
+
+    __tablename__ = "bot_texts"
+    __table_args__ = (
+        Index(
+            "ix_bot_texts_grams",
+            text("text_grams(bot_name, bot_id::text, meeting_url)"),
+            postgresql_using="gin",
+        ),
+    )
+
+    bot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("bots.id", ondelete="CASCADE"), primary_key=True
+    )
+    bot_name: Mapped[str] = mapped_column(Text)
+    meeting_url: Mapped[str] = mapped_column(Text)
 
 
 class ExtraPair(Base):

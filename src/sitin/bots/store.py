@@ -8,7 +8,15 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sitin.bots.listing import ANYTHING, Source, TextParts, Walk, contains, read_page
+from sitin.bots.listing import (
+    ANYTHING,
+    Source,
+    TextParts,
+    Walk,
+    contains,
+    found_by_pieces,
+    read_page,
+)
 from sitin.bots.models import Bot, Event, ExtraPair, Participant, StatusChange
 from sitin.contract.codes import BotStatus, Platform
 from sitin.contract.events import Ended, UnexpectedSeen
@@ -52,6 +60,7 @@ async def page(
         conditions.append(Bot.created_at < which.created_before)
     if which.ended_after is not None:
         conditions.append(Bot.ended_at > which.ended_after)
+    conditions += found_by_pieces(Bot.id, which.parts)
     if which.extra:
         return await _page_by_extra(session, team_id, which, conditions, limit, cursor)
     return await read_page(

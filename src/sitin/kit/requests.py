@@ -24,14 +24,6 @@ class BadBodyError(SitinError):
     title = "Bad Request"
 
 
-class BadMediaTypeError(SitinError):
-    """The body claims to be something else than JSON."""
-
-    code = "FST_ERR_CTP_INVALID_MEDIA_TYPE"
-    status = 415
-    title = "Unsupported Media Type"
-
-
 class BodyTooLargeError(SitinError):
     """The body is longer than this service reads."""
 
@@ -55,7 +47,7 @@ class JsonRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """The parsed body. Raises ``BadBodyError``, ``BadMediaTypeError`` or the above."""
+        """The parsed body. Raises ``BadBodyError`` or the above."""
         if not hasattr(self, "_json"):
             self._require_json()
             self._json = read_json(await self.body())
@@ -72,8 +64,8 @@ class JsonRequest(Request):
     def _require_json(self) -> None:
         declared = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if declared != "application/json" and not declared.endswith("+json"):
-            raise BadMediaTypeError(
-                "Send JSON with the header content-type: application/json, not "
+            raise BadBodyError(
+                "body: send JSON with the header content-type: application/json, not "
                 f"{declared or 'without one'}."
             )
 

@@ -32,7 +32,7 @@ class ScheduledBot(BotConfiguration, Base):
         Index(
             "ix_scheduled_bots_due", "join_at", "id", postgresql_where=text("status = 'scheduled'")
         ),
-        # Lists, earliest first: of a team; of a team by status and platform; by a part of a text.
+        # Lists, earliest first: of a team; of a team by status and platform.
         Index("ix_scheduled_bots_team_id_join_at", "team_id", "join_at", "id"),
         Index(
             "ix_scheduled_bots_team_id_status_platform_join_at",
@@ -41,11 +41,6 @@ class ScheduledBot(BotConfiguration, Base):
             "platform",
             "join_at",
             "id",
-        ),
-        Index(
-            "ix_scheduled_bots_grams",
-            text("text_grams(bot_name::text, id::text, meeting_url)"),
-            postgresql_using="gin",
         ),
         Index(
             "ix_scheduled_bots_event_id",

@@ -31,6 +31,18 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
     SELECT md5(field || chr(31) || value)::uuid
 $$
 """
+NOTE_TEXTS = """
+CREATE FUNCTION note_bot_texts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO bot_texts (bot_id, bot_name, meeting_url)
+    SELECT id, bot_name, meeting_url FROM new_bots;
+    RETURN NULL;
+END $$
+"""
+ON_CREATION = """
+CREATE TRIGGER note_bot_texts AFTER INSERT ON bots REFERENCING NEW TABLE AS new_bots
+FOR EACH STATEMENT EXECUTE FUNCTION note_bot_texts()
+"""
 KEEP_PAIRS = """
 CREATE FUNCTION keep_bot_extra_pairs() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -49,7 +61,7 @@ ON_UPDATE = """
 CREATE TRIGGER keep_bot_extra_pairs AFTER UPDATE OF extra ON bots
 FOR EACH ROW WHEN (NEW.extra IS DISTINCT FROM OLD.extra) EXECUTE FUNCTION keep_bot_extra_pairs()
 """
-GRAMS = sa.text("text_grams(bot_name::text, id::text, meeting_url)")
+GRAMS = sa.text("text_grams(bot_name, bot_id::text, meeting_url)")
 
 JSON = postgresql.JSONB(none_as_null=True, astext_type=sa.Text())
 
@@ -87,6 +99,7 @@ def upgrade() -> None:
     op.execute(TEXT_GRAMS)
     op.execute(EXTRA_PAIR)
     _extend_bots()
+    _create_texts()
     _create_pairs()
     _create_scheduled_bots()
 
@@ -112,7 +125,23 @@ def _extend_bots() -> None:
         ["team_id", "ended_at"],
         postgresql_where=sa.text("NOT artifacts_deleted AND ended_at IS NOT NULL"),
     )
-    op.create_index("ix_bots_grams", "bots", [GRAMS], postgresql_using="gin")
+
+
+def _create_texts() -> None:
+    op.create_table(
+        "bot_texts",
+        sa.Column("bot_id", sa.Uuid(), nullable=False),
+        sa.Column("bot_name", sa.Text(), nullable=False),
+        sa.Column("meeting_url", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["bot_id"], ["bots.id"], name=op.f("fk_bot_texts_bot_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("bot_id", name=op.f("pk_bot_texts")),
+    )
+    op.execute("INSERT INTO bot_texts SELECT id, bot_name, meeting_url FROM bots")
+    op.create_index("ix_bot_texts_grams", "bot_texts", [GRAMS], postgresql_using="gin")
+    op.execute(NOTE_TEXTS)
+    op.execute(ON_CREATION)
 
 
 def _create_pairs() -> None:
@@ -188,7 +217,6 @@ def _create_scheduled_bots() -> None:
         "scheduled_bots",
         ["team_id", "status", "platform", "join_at", "id"],
     )
-    op.create_index("ix_scheduled_bots_grams", "scheduled_bots", [GRAMS], postgresql_using="gin")
     op.create_index(
         "ix_scheduled_bots_event_id",
         "scheduled_bots",
