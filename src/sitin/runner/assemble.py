@@ -27,8 +27,8 @@ from sitin.runner.capture.voices import read_index
 CAPTURE = "capture"
 AFTERWARDS = 10
 """Priority (niceness) of work that nobody in a meeting waits for."""
-_NOTHING = 0.001
-"""Seconds: a file of no sound holds one sample of silence, without which it were no FLAC."""
+_SHORTEST = 0.1
+"""Seconds below which a recording holds nothing."""
 _TYPES = {
     ".mp4": "video/mp4",
     ".flac": "audio/flac",
@@ -49,7 +49,7 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     if start is None:
         return None
     seconds = _audio(capture, directory, complete=complete)
-    if seconds < _NOTHING:
+    if seconds < _SHORTEST:
         return None
     names = _names(events)
     if start.kind is not Kind.AUDIO:
