@@ -144,8 +144,7 @@ def _ffmpeg(directory: Path, environment: dict[str, str]) -> "subprocess.Popen[b
     sound = ["-f", "pulse", "-i", "bot.monitor"]
     # As in sitin/runner/capture/picture.py.
     video = ["-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "baseline", "-threads", "1"]
-    video += ["-crf", "27", "-maxrate", "1500k", "-bufsize", "3000k", "-g", "50"]
-    video += ["-pix_fmt", "yuv420p"]
+    video += ["-qp", "23", "-g", "50", "-pix_fmt", "yuv420p"]
     audio = ["-c:a", "aac", "-aac_coder", "fast", "-b:a", "96k", "-ac", "1"]
     target = ["-movflags", "+faststart", str(directory / "output.mp4")]
     return subprocess.Popen(
