@@ -53,5 +53,7 @@ clean: ## remove what the targets made
 		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	$(UV) sync --quiet --frozen --python "$(PYTHON)"
+	@# A bot runs as a user who may not write here: what it imports is compiled now, not every time.
+	$(BIN)/python -I -c 'import sitin.runner.session, sitin.runner.control'
 	npm ci --prefix tests/sdk --silent --no-audit --no-fund
 	@touch $@

@@ -1,14 +1,14 @@
-"""``make bench``: measures, prints one table, writes it as JSON.
+"""``make bench``: measures, prints one table, writes it as JSON. ``docs/bench.md`` explains it.
 
-CPU is that of the bot's own process tree while it records, per recorded minute; the rehearsal's
-side is not counted. Machines are noisy: the usual way is measured in the same run, and the ratio
-counts.
+Each part can be run alone: ``make bench ARGS="capture service"``. A further part is a function of
+the meetings' length that gives rows, and a line in ``PARTS``.
 """
 
 import argparse
 import asyncio
 import json
 import platform
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,108 +17,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, ours, quality, scheduling, service, usual, webhooks
-from bench.meeting import script, spoken
+from bench import api, capture, scheduling, service, webhooks
 from bench.row import Row
-from sitin.contract.recording import ArtifactKind
-
-
-async def _capture(seconds: float) -> list[Row]:
-    """CPU and memory of each way of recording, beside the usual way."""
-    rows: list[Row] = []
-    the_usual, usual_pss = await usual.measure(script(seconds))
-    rows += [
-        Row("usual way: CPU-s per recorded minute", the_usual.per_minute, "s"),
-        Row("usual way: peak PSS", usual_pss / 1e6, "MB"),
-    ]
-    async with ours.recordings() as directory:
-        live = await ours.record(ours.LIVE, script(seconds), directory)
-        ratio = live.recording.per_minute / the_usual.per_minute
-        rows += [
-            Row("speaker_view: CPU-s per recorded minute", live.recording.per_minute, "s", 20),
-            Row("speaker_view: share of the usual way", ratio, "", 0.55),
-            Row("speaker_view: peak PSS", live.peak_pss / 1e6, "MB", 500),
-            Row("speaker_view: CPU-s before it records", live.start, "s"),
-        ]
-        rows += _pictures(live)
-        dense = await ours.record(ours.DENSE, script(seconds), directory)
-        composing = dense.after.cpu_seconds * 60 / dense.made.duration
-        rows += [
-            Row("dense: live CPU-s per recorded minute", dense.recording.per_minute, "s", 14),
-            Row("dense: composing CPU-s per recorded minute", composing, "s", 10),
-            Row("dense: peak PSS", dense.peak_pss / 1e6, "MB", 500),
-        ]
-        audio = await ours.record(ours.AUDIO, script(seconds), directory)
-        rows += [
-            Row("audio_only: CPU-s per recorded minute", audio.recording.per_minute, "s", 8),
-            Row("audio_only: peak PSS", audio.peak_pss / 1e6, "MB", 400),
-        ]
-        full = ours.Kind("speaker_view, full Chromium", ours.LIVE.mode, lean=False)
-        result = await ours.record(full, script(seconds), directory)
-        note = "without chromium-headless-shell"
-        rows.append(Row("speaker_view: peak PSS", result.peak_pss / 1e6, "MB", note=note))
-        grain = await ours.record(ours.LIVE, script(seconds, video={"grain": True}), directory)
-        note = "pictures with a camera's noise"
-        rows.append(
-            Row(
-                "speaker_view: CPU-s per recorded minute",
-                grain.recording.per_minute,
-                "s",
-                note=note,
-            )
-        )
-    return rows
-
-
-def _pictures(result: ours.Result) -> list[Row]:
-    video = result.file(ArtifactKind.VIDEO)
-    assert video is not None
-    found = quality.pictures(video)
-    return [
-        Row("frames recorded of those sent", 100 * found.share, "%", 98, at_least=True),
-        Row("longest gap between frames", 1000 * found.longest_gap, "ms", 200),
-    ]
-
-
-async def _speakers(seconds: float) -> list[Row]:
-    """Attribution of speech to speakers, and how sound and picture keep together."""
-    async with ours.recordings() as directory:
-        meeting, voices = await spoken()
-        result = await ours.record(ours.AUDIO, meeting, directory)
-        diarization = result.file(ArtifactKind.DIARIZATION)
-        assert diarization is not None
-        error = quality.diarization_error(result.made, diarization, result.truth)
-        marked = await ours.record(
-            ours.LIVE, script(min(seconds, 30), video={"sync_marks": True}), directory
-        )
-        video = marked.file(ArtifactKind.VIDEO)
-        assert video is not None
-        late = quality.sync(video)
-        assert late is not None, "no sync mark was found"
-        return [
-            Row("diarization error rate, collar 0.25 s", 100 * error, "%", 5, note=voices),
-            Row("picture against sound", 1000 * abs(late), "ms", 80, note="median of sync marks"),
-        ]
-
-
-async def _service(seconds: float) -> list[Row]:
-    """The whole service, from request to webhook."""
-    return [
-        Row("POST to in_call_recording", await service.in_call_after(), "s", 4),
-        Row(
-            f"meeting's end to bot.completed, {seconds:g} s",
-            await service.completed_after(seconds),
-            "s",
-            5,
-        ),
-        Row(
-            "meeting's end to bot.completed, 1 h",
-            await service.completed_after_an_hour(),
-            "s",
-            5,
-            note="files written in advance",
-        ),
-    ]
 
 
 async def _api(_seconds: float) -> list[Row]:
@@ -162,18 +62,24 @@ async def _webhooks(_seconds: float) -> list[Row]:
 
 
 PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
-    "capture": _capture,
-    "speakers": _speakers,
-    "service": _service,
+    "capture": capture.cost,
+    "variants": capture.variants,
+    "speakers": capture.attribution,
+    "service": service.measure,
     "api": _api,
     "scheduling": _scheduling,
     "webhooks": _webhooks,
 }
 
 
+_IDLE_FOR = 3.0
+"""Seconds for which the machine is watched before the run: what else it does costs every figure."""
+
+
 async def _measure(parts: list[str], seconds: float) -> list[Row]:
     rows = []
     for part in parts:
+        print(f"measuring: {part}", file=sys.stderr)
         rows += await PARTS[part](seconds)
     return rows
 
@@ -187,12 +93,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - PARTS.keys():
         parser.error(f"there is no part {unknown.pop()!r}; the parts are {', '.join(PARTS)}")
+    busy = psutil.cpu_percent(_IDLE_FOR)
     rows = asyncio.run(_measure(arguments.parts or list(PARTS), arguments.seconds))
     machine = (
         f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     )
-    table = Table(title=f"{arguments.seconds:g} s meetings on {machine}")
+    title = f"{arguments.seconds:g} s meetings on {machine}; {busy:.0f} % busy beforehand"
+    table = Table(title=title)
     for column in ("figure", "measured", "to reach", "", "note"):
         table.add_column(column, justify="right" if column in ("measured", "to reach") else "left")
     for row in rows:
@@ -203,6 +111,7 @@ def main() -> None:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     found = {
         "machine": machine,
+        "busy_beforehand": busy,
         "seconds": arguments.seconds,
         "rows": [asdict(row) | {"reached": row.reached} for row in rows],
     }

@@ -1,4 +1,4 @@
-"""The meetings that are measured: two people who take turns, 1280x720 at 25 frames a second."""
+"""The meetings that are measured: people who take turns, 1280x720 at 25 frames a second."""
 
 import os
 from itertools import cycle
@@ -30,22 +30,32 @@ async def spoken() -> tuple[Script, str]:
     return await speech_from(folder), "human voices"
 
 
-def script(seconds: float, **changes: object) -> Script:
-    """Two participants who speak in turns until the host ends the meeting at ``seconds``."""
-    turns = []
+PEOPLE = (("ann", "Ann Archer"), ("ben", "Ben Baker"), ("cem", "Cem Cole"))
+
+
+def script(
+    seconds: float, *, people: int = 2, presenting: bool = False, **changes: object
+) -> Script:
+    """Participants who speak in turns until the host ends the meeting at ``seconds``.
+
+    ``presenting``: the first of them shares a screen in the middle third.
+    """
+    there = PEOPLE[:people]
+    timeline: list[dict[str, object]] = []
     at = 1.0
-    for who, text in zip(cycle(["ann", "ben"]), cycle(SENTENCES), strict=False):
+    for (who, _), text in zip(cycle(there), cycle(SENTENCES), strict=False):
         if at > seconds - 8:
             break
-        turns.append({"do": "say", "at": at, "who": who, "text": text})
+        timeline.append({"do": "say", "at": at, "who": who, "text": text})
         at += 7.0
+    if presenting:
+        who = there[0][0]
+        timeline.append({"do": "present", "at": seconds / 3, "who": who})
+        timeline.append({"do": "stop_presenting", "at": seconds * 2 / 3, "who": who})
     return Script.model_validate(
         {
-            "participants": [
-                {"id": "ann", "name": "Ann Archer"},
-                {"id": "ben", "name": "Ben Baker"},
-            ],
-            "timeline": [*turns, {"do": "end", "at": seconds}],
+            "participants": [{"id": who, "name": name} for who, name in there],
+            "timeline": [*timeline, {"do": "end", "at": seconds}],
             **changes,
         }
     )

@@ -55,6 +55,13 @@ class Result:
         found = [one for one in self.made.files if one.kind is kind]
         return self.files / found[0].path if found else None
 
+    @property
+    def video(self) -> Path:
+        """The video, which there has to be."""
+        video = self.file(ArtifactKind.VIDEO)
+        assert video is not None
+        return video
+
 
 @asynccontextmanager
 async def recordings() -> AsyncIterator[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from pyannote.core import Annotation, Segment
+from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from sitin.contract.recording import Recording
@@ -62,7 +62,8 @@ def diarization_error(recording: Recording, diarization: Path, truth: Truth) -> 
         hypothesis[Segment(row["start_time"], row["end_time"]), number] = row["speaker"]
     # The library's collar is the whole width around a boundary.
     metric = DiarizationErrorRate(collar=2 * COLLAR)
-    return float(metric(reference, hypothesis))
+    whole = Timeline([Segment(0.0, recording.duration)])
+    return float(metric(reference, hypothesis, uem=whole))
 
 
 def sync(video: Path) -> float | None:

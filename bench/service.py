@@ -7,13 +7,17 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import httpx
 
 from bench.hour import HourOfMeeting
 from bench.meeting import script
+from bench.row import Row
 from sitin.accounts.service import team_named
 from sitin.cli.demo.receiver import Receiver, receiving
 from sitin.cli.installation import DEFAULT_TEAM, installation
@@ -25,48 +29,84 @@ from sitin.contract.launch import BotLauncher
 from sitin.contract.spec import BotSpec
 from sitin.kit.postgres import EmbeddedPostgres
 from sitin.notifications.endpoints import create_endpoint
-from sitin.rehearsal import Rehearsal
+from sitin.rehearsal import Meeting, RehearsalServer
+
+STARTS = 4
+"""How often a start is measured; of a single one the machine's noise says more than the bot."""
 
 
-async def in_call_after() -> float:
-    """Seconds from the POST until the bot records, in a meeting that admits at once."""
+@dataclass(frozen=True)
+class Start:
+    """Seconds from the POST, in a meeting that admits at once."""
+
+    in_call: float
+    recording: float
+
+
+async def measure(seconds: float) -> list[Row]:
+    """From the request to the call, and from the meeting's end to ``bot.completed``."""
+    starts, after = await _meetings(seconds)
+    in_call = [one.in_call for one in starts]
+    return [
+        Row(
+            "from POST to in_call",
+            median(in_call),
+            "s",
+            4,
+            note=f"median of {len(starts)}, best {min(in_call):.2f} s",
+        ),
+        Row("from POST to recording", median(one.recording for one in starts), "s"),
+        Row(f"from the meeting's end to bot.completed, {seconds:g} s", after, "s", 5),
+        Row(
+            "from the meeting's end to bot.completed, 1 h",
+            await _completed_after_an_hour(),
+            "s",
+            5,
+            note="files written in advance",
+        ),
+    ]
+
+
+async def _meetings(seconds: float) -> tuple[list[Start], float]:
+    """Short meetings for the start, then one of that length; and how long its end took."""
     async with (
-        Rehearsal(script(20)) as meeting,
+        RehearsalServer() as server,
         _service(
-            browser_host_rules=meeting.browser_host_rules, browser_args=meeting.browser_args
+            browser_host_rules=server.browser_host_rules, browser_args=server.browser_args
         ) as (client, receiver),
     ):
-        await meeting.pictures_ready()
-        began = time.time()
-        await _post(client, meeting.url)
-        await _told(receiver, "in_call_recording")
-        recording = _at(receiver, "in_call_recording")
-        await _told(receiver, "completed")
-        return recording - began
-
-
-async def completed_after(seconds: float) -> float:
-    """Seconds from the end of a meeting of this length until ``bot.completed`` has arrived."""
-    async with (
-        Rehearsal(script(seconds)) as meeting,
-        _service(
-            browser_host_rules=meeting.browser_host_rules, browser_args=meeting.browser_args
-        ) as (client, receiver),
-    ):
-        await meeting.pictures_ready()
-        await _post(client, meeting.url)
+        starts = []
+        for _ in range(STARTS - 1):
+            meeting = await server.hold(script(20))
+            start, bot_id = await _start(client, receiver, meeting)
+            starts.append(start)
+            meeting.end()
+            await _told(receiver, bot_id, "completed")
+        meeting = await server.hold(script(seconds))
+        start, bot_id = await _start(client, receiver, meeting)
         await meeting.ended()
         ended = time.time()
-        await _told(receiver, "completed")
-        return time.time() - ended
+        await _told(receiver, bot_id, "completed")
+        return [*starts, start], time.time() - ended
 
 
-async def completed_after_an_hour() -> float:
+async def _start(
+    client: httpx.AsyncClient, receiver: Receiver, meeting: Meeting
+) -> tuple[Start, str]:
+    await meeting.pictures_ready()
+    began = time.time()
+    bot_id = await _post(client, meeting.url)
+    await _told(receiver, bot_id, "in_call_recording")
+    in_call = _at(receiver, bot_id, "in_call_not_recording")
+    return Start(in_call - began, _at(receiver, bot_id, "in_call_recording") - began), bot_id
+
+
+async def _completed_after_an_hour() -> float:
     """The same for an hour, whose files were written by the capture in advance."""
     launcher = _HourLauncher()
     async with _service(launcher=launcher) as (client, receiver):
-        await _post(client, "https://meet.google.com/abc-defg-hij")
-        await _told(receiver, "completed")
+        bot_id = await _post(client, "https://meet.google.com/abc-defg-hij")
+        await _told(receiver, bot_id, "completed")
         return time.time() - launcher.ended
 
 
@@ -150,32 +190,38 @@ async def _service(
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
-async def _post(client: httpx.AsyncClient, url: str) -> None:
+async def _post(client: httpx.AsyncClient, url: str) -> str:
+    """Send a bot; gives its id."""
     answer = await client.post("/v2/bots", json={"bot_name": "Bench", "meeting_url": url})
     answer.raise_for_status()
+    return str(answer.json()["data"]["bot_id"])
 
 
-async def _told(receiver: Receiver, status: str) -> None:
+async def _told(receiver: Receiver, bot_id: str, status: str) -> None:
     """Wait until the webhook of a status has arrived; ``completed`` and ``failed`` are events."""
     while True:
         receiver.news.clear()
-        if receiver.events("bot.failed"):
-            raise AssertionError(receiver.events("bot.failed"))
-        if status == "completed" and receiver.events("bot.completed"):
+        if failed := _of(receiver, bot_id, "bot.failed"):
+            raise AssertionError(failed)
+        if status == "completed" and _of(receiver, bot_id, "bot.completed"):
             return
-        if any(one["data"]["status"]["code"] == status for one in _changes(receiver)):
+        if any(one["status"]["code"] == status for one in _changes(receiver, bot_id)):
             return
         await receiver.news.wait()
 
 
-def _changes(receiver: Receiver) -> list[dict[str, dict[str, dict[str, str]]]]:
-    return receiver.events("bot.status_change")
+def _of(receiver: Receiver, bot_id: str, event: str) -> list[dict[str, Any]]:
+    told = [one["data"] for one in receiver.events(event)]
+    return [one for one in told if one["bot_id"] == bot_id]
 
 
-def _at(receiver: Receiver, status: str) -> float:
+def _changes(receiver: Receiver, bot_id: str) -> list[dict[str, Any]]:
+    return _of(receiver, bot_id, "bot.status_change")
+
+
+def _at(receiver: Receiver, bot_id: str, status: str) -> float:
+    """When the bot reached a status, in seconds since 1970."""
     found = next(
-        one["data"]["status"]
-        for one in _changes(receiver)
-        if one["data"]["status"]["code"] == status
+        one["status"] for one in _changes(receiver, bot_id) if one["status"]["code"] == status
     )
     return datetime.fromisoformat(found["created_at"]).timestamp()

@@ -9,12 +9,14 @@ import argparse
 import asyncio
 import faulthandler
 import logging
+import os
 import resource
 import signal
 import sys
+from collections.abc import Awaitable
+from importlib import import_module
 from pathlib import Path
-
-import structlog
+from typing import TYPE_CHECKING
 
 from sitin.contract.codes import EndReason
 from sitin.contract.events import Ended
@@ -22,7 +24,8 @@ from sitin.contract.spec import BotSpec
 from sitin.runner.places import Place
 from sitin.runner.spool import Spool, read_spool
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from playwright.async_api import Playwright
 
 
 def main() -> int:
@@ -32,16 +35,7 @@ def main() -> int:
     parser.add_argument("--recover", type=EndReason, default=None, metavar="CODE")
     parser.add_argument("--without-files", action="store_true")
     arguments = parser.parse_args()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    _log_json()
     # Asked for by the supervisor before it kills a runner that has stopped answering.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -59,14 +53,45 @@ def main() -> int:
     return 0
 
 
+def _log_json() -> None:
+    # Its module for developers' terminals would load rich, 5 MB that are never used here.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+
 async def _run(spec: BotSpec, directory: Path, spool: Spool) -> None:
     # Late, because recovering needs no browser.
+    from sitin.runner.browser import starting_driver
+
+    async with starting_driver() as driver:
+        # The driver starts on another core meanwhile.
+        await asyncio.to_thread(import_module, "sitin.runner.session")
+        await _attend(spec, directory, spool, driver)
+
+
+async def _attend(
+    spec: BotSpec, directory: Path, spool: Spool, driver: "Awaitable[Playwright]"
+) -> None:
+    import structlog
+
     from sitin.platforms.registry import ADAPTERS
     from sitin.runner.control import ControlServer
     from sitin.runner.processes import announce
     from sitin.runner.session import Session
 
-    session = Session(spec, directory, spool, ADAPTERS[spec.platform])
+    log = structlog.get_logger()
+    session = Session(spec, directory, spool, ADAPTERS[spec.platform], driver)
     control = ControlServer(directory, spool, on_leave=session.leave)
     await control.open()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, session.terminate)
@@ -82,11 +107,12 @@ async def _run(spec: BotSpec, directory: Path, spool: Spool) -> None:
 
 
 def _recover(directory: Path, spool: Spool, code: EndReason, *, files: bool) -> None:
-    from sitin.runner.assemble import assemble
+    from sitin.runner.assemble import AFTERWARDS, assemble
 
     events = read_spool(directory)
     if events and isinstance(events[-1].body, Ended):
         return
+    os.setpriority(os.PRIO_PROCESS, 0, AFTERWARDS)
     recording = assemble(directory, events, complete=False) if files else None
     spool.append(Ended(reason=code, recording=recording))
 

@@ -25,6 +25,10 @@ from sitin.runner.capture.strategy import CaptureStart, Kind
 from sitin.runner.capture.voices import read_index
 
 CAPTURE = "capture"
+AFTERWARDS = 10
+"""Priority (niceness) of work that nobody in a meeting waits for."""
+_SHORTEST = 0.1
+"""Seconds below which a recording holds nothing."""
 _TYPES = {
     ".mp4": "video/mp4",
     ".flac": "audio/flac",
@@ -45,7 +49,7 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     if start is None:
         return None
     seconds = _audio(capture, directory, complete=complete)
-    if seconds <= 0:
+    if seconds < _SHORTEST:
         return None
     names = _names(events)
     if start.kind is not Kind.AUDIO:
@@ -55,8 +59,9 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     heard = {index[number]: levels for number, levels in activity.items() if number in index}
     segments = diarization(heard, names)
     participants = _participants(names, segments)
+    called = {one.participant_id: one.name for one in participants}
     voices = _voices(capture, directory, index, participants, seconds, complete=complete)
-    _diarization(directory, segments)
+    _diarization(directory, segments, called)
     return Recording(
         started_at=datetime.fromtimestamp(start.origin, UTC),
         duration=round(seconds, 3),
@@ -142,8 +147,13 @@ def _voices(
     return refs
 
 
-def _diarization(directory: Path, segments: list[DiarizationSegment]) -> None:
-    lines = [one.model_dump_json(exclude_none=True) + "\n" for one in segments]
+def _diarization(
+    directory: Path, segments: list[DiarizationSegment], called: dict[str, str]
+) -> None:
+    lines = [
+        one.model_copy(update={"speaker": called[one.user_id or ""]}).model_dump_json() + "\n"
+        for one in segments
+    ]
     partial = directory / "diarization.partial"
     partial.write_text("".join(lines))
     partial.replace(directory / "diarization.jsonl")

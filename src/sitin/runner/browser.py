@@ -8,7 +8,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -95,8 +95,31 @@ def chromium_args(spec: BrowserSpec, *, proxy_port: int, direct_port: int) -> li
 
 
 @asynccontextmanager
+async def starting_driver() -> AsyncIterator[Awaitable[Playwright]]:
+    """Playwright's driver, a process that takes half a second to start: others work meanwhile."""
+    manager = async_playwright()
+    starting = asyncio.create_task(manager.start())
+    try:
+        yield starting
+    finally:
+        await asyncio.gather(starting, return_exceptions=True)
+        await manager.__aexit__()
+
+
+async def stop_driver(driver: Awaitable[Playwright]) -> None:
+    """Stop it before its time is up; nothing can be opened with it any more."""
+    with suppress(PlaywrightError):
+        await (await driver).stop()
+
+
+@asynccontextmanager
 async def open_browser(
-    spec: BrowserSpec, directory: Path, *, path: str, direct_port: int
+    driver: Awaitable[Playwright],
+    spec: BrowserSpec,
+    directory: Path,
+    *,
+    path: str,
+    direct_port: int,
 ) -> AsyncIterator[BrowserContext]:
     """A browser with one empty page; closed, and its profile deleted, at the end.
 
@@ -109,14 +132,13 @@ async def open_browser(
     proxy = FilteringProxy(HostRules(spec.host_rules), allow_private=spec.allow_private_addresses)
     proxy_port = await proxy.open()
     try:
-        async with async_playwright() as playwright:
-            args = chromium_args(spec, proxy_port=proxy_port, direct_port=direct_port)
-            context = await _launch(playwright, path, profile, sockets, args)
-            try:
-                yield context
-            finally:
-                with suppress(PlaywrightError, TimeoutError):
-                    await asyncio.wait_for(context.close(), _CLOSE_WITHIN)
+        args = chromium_args(spec, proxy_port=proxy_port, direct_port=direct_port)
+        context = await _launch(await driver, path, profile, sockets, args)
+        try:
+            yield context
+        finally:
+            with suppress(PlaywrightError, TimeoutError):
+                await asyncio.wait_for(context.close(), _CLOSE_WITHIN)
     finally:
         await proxy.close()
         for made in (profile, sockets):
@@ -139,7 +161,7 @@ async def _launch(
             viewport={"width": WIDTH, "height": HEIGHT},
             # A page may reach the runner's capture on loopback; the proxy stands before the rest.
             permissions=["local-network-access"],
-            env={**os.environ, "HOME": str(profile.parent), "TMPDIR": str(sockets)},
+            env={**os.environ, "HOME": str(profile), "TMPDIR": str(sockets)},
         )
     except PlaywrightError as error:
         log.exception("browser did not start", path=path)

@@ -1,16 +1,21 @@
 """One bot from its order to its last event. For ``__main__``."""
 
 import asyncio
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+from playwright.async_api import Playwright
 
 from sitin.contract.codes import BotStatus, EndReason
 from sitin.contract.events import Ended
 from sitin.contract.failures import PermanentError
 from sitin.contract.meeting import MeetingAdapter, Over
+from sitin.contract.recording import Recording
 from sitin.contract.spec import BotSpec
-from sitin.runner.assemble import assemble
-from sitin.runner.browser import open_browser
+from sitin.runner.assemble import AFTERWARDS, assemble
+from sitin.runner.browser import open_browser, stop_driver
 from sitin.runner.capture.strategy import Kind
 from sitin.runner.recorder import Recorder, TabNeededError
 from sitin.runner.report import Report
@@ -43,7 +48,8 @@ _TOO_EARLY = {
 class Session:
     """Visits the meeting, finishes the recording, writes the events.
 
-    ``files`` is the bot's directory; ``adapter`` makes the platform's adapter, one for each visit.
+    ``files`` is the bot's directory; ``adapter`` makes the platform's adapter, one for each visit;
+    ``driver`` starts the browsers.
     """
 
     def __init__(
@@ -52,11 +58,13 @@ class Session:
         files: Path,
         spool: Spool,
         adapter: Callable[[], MeetingAdapter],
+        driver: Awaitable[Playwright],
     ) -> None:
         self._spec = spec
         self._files = files
         self._report = Report(spool, files)
         self._adapter = adapter
+        self._driver = driver
         self._visit: Visit | None = None
         self._asked_to_end: EndReason | None = None
 
@@ -97,7 +105,11 @@ class Session:
         await recorder.open()
         try:
             browser = open_browser(
-                self._spec.browser, self._files, path=path, direct_port=recorder.port
+                self._driver,
+                self._spec.browser,
+                self._files,
+                path=path,
+                direct_port=recorder.port,
             )
             async with browser as context:
                 await recorder.prepare(context)
@@ -105,8 +117,9 @@ class Session:
                 over = self._say_why(over, visit, recorded=recorder.recorded)
                 await recorder.stop()
                 await visit.take_leave(context, over)
-                # The browser closes while the files are finished.
+                # The browser and its driver close while the files are finished.
                 finishing = asyncio.create_task(self._finish(over, recorder))
+            await stop_driver(self._driver)
             await finishing
         finally:
             await recorder.close()
@@ -126,11 +139,14 @@ class Session:
     async def _finish(self, over: Over, recorder: Recorder) -> None:
         recording = None
         if recorder.recorded:
-            events = read_spool(self._files)
-            recording = await asyncio.to_thread(
-                assemble, self._files, events, complete=recorder.complete
-            )
+            recording = await asyncio.to_thread(self._assemble, recorder)
         self._report.ended(Ended(reason=over.reason, message=over.message, recording=recording))
+
+    def _assemble(self, recorder: Recorder) -> Recording | None:
+        if recorder.kind is Kind.DENSE:
+            # Composing takes a while: it gives way to bots that record. A thread has its own.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), AFTERWARDS)
+        return assemble(self._files, read_spool(self._files), complete=recorder.complete)
 
     def _end(self, reason: EndReason) -> None:
         self._asked_to_end = reason

@@ -38,10 +38,12 @@ _MEMORY_EVERY = 5.0
 _SMALL = {
     # Playwright's driver without a compiler and with a small nursery: 25 MB of 120; it relays two
     # messages a second.
-    "NODE_OPTIONS": "--jitless --max-semi-space-size=1",
+    "NODE_OPTIONS": "--jitless --max-semi-space-size=1 --no-node-snapshot",
     # Arenas for threads that allocate little.
     "MALLOC_ARENA_MAX": "2",
     "OPENBLAS_NUM_THREADS": "1",
+    # Looking for pydantic's plugins reads the metadata of every package that is installed.
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
 }
 """Environment that keeps a bot's processes small."""
 

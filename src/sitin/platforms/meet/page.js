@@ -98,15 +98,20 @@
     emit(JSON.stringify({ state, text, url: location.href }));
   };
 
-  // Soon after anything changes, at most five times a second; and now and then anyway.
+  // When anything changes, at most five times a second; and now and then anyway.
   let due = false;
+  let looked = -Infinity;
   const soon = () => {
     if (due) return;
     due = true;
-    setTimeout(() => {
-      due = false;
-      look();
-    }, 200);
+    setTimeout(
+      () => {
+        due = false;
+        looked = performance.now();
+        look();
+      },
+      Math.max(0, looked + 200 - performance.now()),
+    );
   };
   const watch = () => {
     new MutationObserver(soon).observe(document, {

@@ -22,11 +22,10 @@ offset   type    field
 The page is untrusted: a batch that does not parse is refused whole.
 """
 
-import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -36,6 +35,9 @@ HEADER = struct.Struct("<BBBBIIIIdHH")
 _SOURCE = struct.Struct("<I")
 
 AUDIO, VIDEO, REPORT, TEXT, BYTES, TAB = range(1, 7)
+
+_END_OF_TIME = 1e14
+"""Milliseconds since 1970: the year 5138, beyond which arithmetic with times runs over."""
 
 
 class MalformedBatchError(Exception):
@@ -163,6 +165,8 @@ def parse(batch: bytes) -> Iterator[Item]:
         if at > len(batch):
             raise MalformedBatchError("a record is longer than its batch")
         data = batch[start:at]
+        if not 0 <= received < _END_OF_TIME:
+            raise MalformedBatchError("a record was received at no time")
         if kind == AUDIO:
             sources = tuple(
                 _SOURCE.unpack_from(batch, start - (count - i) * _SOURCE.size)[0]
@@ -192,7 +196,6 @@ def _text(data: bytes) -> str:
 
 def _report(data: bytes) -> Report:
     try:
-        loaded: Any = json.loads(_text(data))
-        return _REPORT.validate_python(loaded)
-    except (json.JSONDecodeError, ValidationError) as error:
+        return _REPORT.validate_json(data)
+    except ValidationError as error:
         raise MalformedBatchError("a report that is none") from error

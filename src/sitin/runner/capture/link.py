@@ -5,7 +5,6 @@ Used by the capture alone. The page is untrusted: messages above a limit close t
 
 import asyncio
 import base64
-import binascii
 import hmac
 import json
 import secrets
@@ -119,5 +118,5 @@ class PageLink:
             return
         try:
             self._receive(list(parse(base64.b64decode(text, validate=True))))
-        except (binascii.Error, MalformedBatchError) as error:
+        except (ValueError, MalformedBatchError) as error:
             log.warning("page sent a malformed batch", why=str(error))

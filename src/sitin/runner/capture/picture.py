@@ -4,6 +4,7 @@ For the capture alone. All pictures of a recording go through one ``PictureWrite
 track is shown is decided in ``view.py``.
 """
 
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -34,15 +35,20 @@ _DECODERS = {
 }
 
 _X264 = {
-    # Measured on 1280x720 at 25 a second, CPU-seconds a minute: ultrafast 4.0-4.8, superfast
-    # 8.7-10.3, WebCodecs in the page (OpenH264) about 8; decoding VP8 adds 1.2-1.6.
+    # Measured on 1280x720 at 25 a second, CPU-seconds a minute: ultrafast 3-4.5, superfast twice
+    # that, WebCodecs in the page (OpenH264) about 8; decoding VP8 adds 1.2-1.6.
     "preset": "ultrafast",
+    # Otherwise it keeps a picture back until the next one tells how long it was shown.
+    "tune": "zerolatency",
     "profile": "baseline",
-    "crf": "27",
-    "maxrate": "1500k",
-    "bufsize": "3000k",
     "forced-idr": "1",
+    # The same parameter sets whatever the quantiser.
+    "x264-params": "stitchable=1",
 }
+_FINEST, _COARSEST = 23, 51
+"""H.264 quantisers; 6 more halve the bits. 23 is within 53 dB of what was sent, 47 of noise."""
+_MOST = 1_500_000
+"""Bits a second of video, beyond which it becomes coarser."""
 
 
 class Mp4Sink(Protocol):
@@ -88,6 +94,32 @@ def decodable(mime_type: str) -> bool:
     return mime_type in _DECODERS
 
 
+class Quantiser:
+    """How coarse pictures are encoded: always the same, coarser while that makes too many bits.
+
+    x264 can do it too, but looks at every picture beforehand for it: a quarter of its time here.
+    """
+
+    def __init__(self) -> None:
+        self.value = _FINEST
+        self._bits = 0
+
+    def count(self, frame: bytes) -> None:
+        """A frame was encoded."""
+        self._bits += 8 * len(frame)
+
+    def settle(self, seconds: float) -> None:
+        """Choose the value for what follows, after so many seconds with the present one."""
+        # In steps of the quantiser. Noise goes from all bits to none within a few of them, so it
+        # becomes coarser by half of what it should, and finer a step at a time.
+        too_fine = 6 * math.log2(max(self._bits, 1) / seconds / _MOST)
+        if too_fine > 0:
+            self.value = min(self.value + min(math.ceil(too_fine / 2), 6), _COARSEST)
+        elif too_fine < -6:
+            self.value = max(self.value - (1 if too_fine > -24 else 3), _FINEST)
+        self._bits = 0
+
+
 class PictureWriter:
     """Encodes pictures to the MP4 and keeps a screenshot a minute of what is recorded."""
 
@@ -95,6 +127,7 @@ class PictureWriter:
         self._sink = sink
         self._screenshots = screenshots
         self._encoder: av.VideoCodecContext | None = None
+        self._quantiser = Quantiser()
         self._last = -1.0
         self._last_key = 0.0
         self._next_screenshot = 0.0
@@ -106,28 +139,38 @@ class PictureWriter:
         """When the last picture was shown, in seconds from the start; -1 before the first."""
         return self._last
 
-    def show(self, picture: av.VideoFrame, seconds: float) -> None:
-        """Record a picture that is shown from ``seconds`` on."""
+    def show(self, picture: av.VideoFrame, seconds: float) -> bool:
+        """Record a picture that is shown from ``seconds`` on; tells whether it came in time."""
         if self._last >= 0 and seconds - self._last < _FASTEST:
-            return
+            return False
         # The first picture is shown from the start.
         seconds = 0.0 if self._last < 0 else seconds
         fitted = fit(picture)
-        if self._encoder is None:
-            self._encoder = _open_encoder()
-            self._last_key = -KEY_EVERY
-        key = seconds - self._last_key >= KEY_EVERY
+        key = self._encoder is None or seconds - self._last_key >= KEY_EVERY
+        encoder = self._encoder_from(seconds) if key else self._encoder
+        assert encoder is not None
         fitted.pict_type = PictureType.I if key else PictureType.NONE
         fitted.pts = round(seconds / VIDEO_TIME)
         fitted.time_base = VIDEO_TIME
-        if key:
-            self._last_key = seconds
-        for packet in self._encoder.encode(fitted):
-            self._sink.video(bytes(packet), seconds=seconds, key=packet.is_keyframe)
+        for packet in encoder.encode(fitted):
+            data = bytes(packet)
+            self._quantiser.count(data)
+            self._sink.video(data, seconds=seconds, key=packet.is_keyframe)
         self._last = seconds
         self.frames += 1
         if self._screenshot_due(seconds):
             self._keep(fitted)
+        return True
+
+    def _encoder_from(self, seconds: float) -> av.VideoCodecContext:
+        """The encoder for a key frame and what follows it."""
+        before = self._quantiser.value
+        if self._encoder is not None:
+            self._quantiser.settle(seconds - self._last_key)
+        if self._encoder is None or self._quantiser.value != before:
+            self._encoder = _open_encoder(self._quantiser.value)
+        self._last_key = seconds
+        return self._encoder
 
     def pass_through(self, frame: EncodedVideo, seconds: float) -> None:
         """Record an H.264 frame of the recording's own size as it came."""
@@ -158,7 +201,7 @@ def passable(frame: EncodedVideo) -> bool:
     return (frame.width, frame.height) == (WIDTH, HEIGHT) and bool(parameter_sets(frame.data))
 
 
-def _open_encoder() -> av.VideoCodecContext:
+def _open_encoder(quantiser: int) -> av.VideoCodecContext:
     context = av.VideoCodecContext.create("libx264", "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height = WIDTH, HEIGHT
@@ -168,7 +211,7 @@ def _open_encoder() -> av.VideoCodecContext:
     context.gop_size = 100_000  # key frames come by time
     context.max_b_frames = 0
     context.thread_count = 1
-    context.options = _X264
+    context.options = _X264 | {"qp": str(quantiser)}
     return context
 
 
@@ -215,14 +258,17 @@ def _planes(yuv: _Bytes, width: int, height: int) -> tuple[_Bytes, _Bytes, _Byte
 
 
 def name_card(name: str) -> av.VideoFrame:
-    """What is shown of somebody who speaks without a camera: their name."""
+    """What is shown of somebody who speaks without a camera: their name, on one line."""
+    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     image = Image.new("RGB", (WIDTH, HEIGHT), (32, 33, 36))
     draw = ImageDraw.Draw(image)
-    size = 72
+    room, size = WIDTH * 0.9, 72
     font = ImageFont.load_default(size)
-    while draw.textlength(name, font) > WIDTH * 0.9 and size > 16:
+    while draw.textlength(name, font) > room and size > 16:
         size -= 4
         font = ImageFont.load_default(size)
+    while (length := draw.textlength(name, font)) > room:
+        name = name[: min(len(name) - 2, int(len(name) * room / length))] + "…"
     draw.text((WIDTH / 2, HEIGHT / 2), name, fill=(232, 234, 237), font=font, anchor="mm")
     picture = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
     return picture.reformat(format="yuv420p")

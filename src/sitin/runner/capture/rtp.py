@@ -44,7 +44,8 @@ class RtpClock:
             risen = self._origin + _SLEW * max(0.0, received - self._at)
             self._origin = min(difference, risen)
         self._last = rtp
-        self._at = received
+        # A packet may be handed over after one that came later than it.
+        self._at = max(self._at, received)
         return seconds + self._origin
 
 

@@ -66,7 +66,9 @@ class OpusStream:
         assert isinstance(self._decoder, av.AudioCodecContext)
         self._decoder.sample_rate = RATE
         self._decoder.layout = "mono"
-        self._next: int | None = None
+        self._next = 0
+        self._next_rtp = 0
+        """Where the next packet of the run stands, on the timeline and by its timestamp."""
         self._tail: Samples = np.zeros(0, np.int16)
         self.undecodable = 0
 
@@ -102,18 +104,26 @@ class OpusStream:
     def _placed(self, packet: EncodedAudio, samples: Samples) -> Iterable[Chunk]:
         key = self._key_of(packet)
         sent = self._clock.time(packet.rtp, packet.received)
-        ideal = round((sent - self._origin) * RATE)
-        start = ideal
-        if self._next is not None:
-            gap = ideal - self._next
-            if abs(gap) <= _DRIFT:
-                # Within a run of speech the packets follow each other without a seam.
-                start = self._next
-            elif 0 < gap <= _CONCEAL:
-                yield Chunk(self._next, _bridge(self._tail, gap), key)
-        self._next = start + samples.size
-        self._tail = samples[-_FADE:]
+        start = round((sent - self._origin) * RATE)
+        # Within a run of speech the sender's own count places a packet, without a seam.
+        missing = _signed(packet.rtp - self._next_rtp)
+        following = self._next + missing
+        if missing <= _CONCEAL and abs(following - start) <= _DRIFT:
+            start = following
+            if missing > 0:
+                yield Chunk(self._next, _bridge(self._tail, missing), key)
+        else:
+            missing = 0
+        if missing >= 0:
+            self._next = start + samples.size
+            self._next_rtp = packet.rtp + samples.size
+            self._tail = samples[-_FADE:]
         yield Chunk(start, samples, key)
+
+
+def _signed(step: int) -> int:
+    """A difference of RTP timestamps, which wrap at 32 bits."""
+    return (step + 0x80000000) % 0x100000000 - 0x80000000
 
 
 def _as_int16(frame: "av.AudioFrame") -> Samples:

@@ -32,6 +32,8 @@ class Stage:
         self._decoder: PictureDecoder | None = None
         self._passing = False
         self._card: str | None = None
+        self._card_every = _CARD_EVERY
+        """Until a new card has been shown, every moment is the right one."""
         self.wanted: int | None = None
         self.shown: int | None = None
         self.on_change: Callable[[], None] = lambda: None
@@ -40,13 +42,21 @@ class Stage:
         """Note a track's codec; false when its pictures cannot be decoded."""
         if self._codecs.get(track) != mime_type and track == self.shown:
             self.shown = None
+        if not decodable(mime_type):
+            self._codecs.pop(track, None)
+            return False
         self._codecs[track] = mime_type
-        return decodable(mime_type)
+        return True
 
     def want(self, track: int | None, name: str) -> None:
         """Show this track as soon as it can be, or ``name`` on a card where it is ``None``."""
         self.wanted = track
-        self._card = name if track is None else None
+        card = name if track is None else None
+        if card is not None and card != self._card:
+            # Whoever's frames may still come, from here on they are not shown.
+            self.shown = None
+            self._card_every = 0.0
+        self._card = card
 
     def frame(self, frame: EncodedVideo) -> None:
         """Take a frame of any track."""
@@ -62,11 +72,11 @@ class Stage:
 
     def idle(self, seconds: float) -> None:
         """Time has come to ``seconds`` from the start: repeat the card if one is shown."""
-        if self._card is None or seconds - self._writer.last < _CARD_EVERY:
+        if self._card is None or seconds - self._writer.last < self._card_every:
             return
-        self.shown = None
         self._passing = False
-        self._writer.show(name_card(self._card), seconds)
+        if self._writer.show(name_card(self._card), seconds):
+            self._card_every = _CARD_EVERY
 
     def _show(self, frame: EncodedVideo, seconds: float) -> None:
         mime_type = self._codecs[frame.track]

@@ -4,6 +4,7 @@ A strategy runs on the capture's own thread: it is given what the page sends and
 writes files. What it needs of the page it asks by commands.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,6 +60,7 @@ class Surroundings:
         heard: Called with the time, in seconds since 1970, at which somebody was heard.
         fall_back: Called once with the reason when this strategy cannot capture this page.
         name_of: A participant's name.
+        clock: The time, in seconds since 1970.
     """
 
     table: SourceTable
@@ -66,6 +68,7 @@ class Surroundings:
     heard: Callable[[float], None]
     fall_back: Callable[[str], None]
     name_of: Callable[[str], str]
+    clock: Callable[[], float] = time.time
 
 
 class CaptureStrategy(Protocol):

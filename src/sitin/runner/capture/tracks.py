@@ -1,7 +1,6 @@
 """Capture of the tracks: encoded frames from the page, files from them. Run by the engine."""
 
 import json
-import time
 from collections.abc import Sequence
 
 from sitin.runner.capture.activity import whole_steps
@@ -114,16 +113,15 @@ class TracksCapture:
                 self._codec(item)
             elif isinstance(item, RunningReport):
                 for number in item.ids:
-                    self._director.running(number, time.time())
+                    self._director.running(number, self._around.clock())
             elif isinstance(item, UntappableReport):
                 self._around.fall_back(item.why)
 
     def _frame(self, frame: EncodedVideo) -> None:
         if self._wanted is None:
             # Until somebody is on air every track comes; the first is shown without delay.
-            now = time.time()
-            self._director.running(frame.track, now)
-            self._direct(now)
+            self._director.running(frame.track, frame.received)
+            self._direct(frame.received)
         if self._stage is not None:
             self._stage.frame(frame)
         if self._journal is not None:
@@ -188,5 +186,5 @@ class TracksCapture:
     def _select(self) -> None:
         if self._stage is None:
             return
-        needed = [one for one in (self._stage.shown, self._stage.wanted) if one is not None]
-        self._around.command({"select": needed or None})
+        needed = {one for one in (self._stage.shown, self._stage.wanted) if one is not None}
+        self._around.command({"select": sorted(needed) or None})

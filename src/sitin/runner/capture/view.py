@@ -22,6 +22,15 @@ class _Track:
     last_frame: float = -1.0
 
 
+@dataclass(slots=True)
+class _Rival:
+    """Somebody who is about to take the picture."""
+
+    participant: str
+    since: float
+    heard: float
+
+
 class Director:
     """Chooses the participant and the track to show.
 
@@ -33,8 +42,7 @@ class Director:
         self._sources: dict[str, MediaSource] = {}
         self._loudness: dict[str, tuple[float, float]] = {}
         self._speaker: str | None = None
-        self._rival: tuple[str, float] | None = None
-        self._presentation: int | None = None
+        self._rival: _Rival | None = None
 
     def track(self, number: int, stream: str, *, alive: bool) -> None:
         """A video track has come or ended."""
@@ -99,7 +107,6 @@ class Director:
 
     def _consider(self, participant: str, at: float) -> None:
         if participant == self._speaker:
-            self._rival = None
             return
         if self._speaker is None:
             self._speaker = participant
@@ -110,8 +117,10 @@ class Director:
         if not silent and not louder:
             self._rival = None
             return
-        if self._rival is None or self._rival[0] != participant:
-            self._rival = (participant, at)
-        if at - self._rival[1] >= HOLD / 2:
+        rival = self._rival
+        if rival is None or rival.participant != participant or at - rival.heard > HOLD / 2:
+            self._rival = rival = _Rival(participant, since=at, heard=at)
+        rival.heard = at
+        if at - rival.since >= HOLD / 2:
             self._speaker = participant
             self._rival = None

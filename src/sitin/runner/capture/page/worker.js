@@ -178,7 +178,22 @@ const takeAudio = async (id, reader, writer) => {
   }
 };
 
+// Who sends repeats packets when it tries out how much the way carries, and a frame that was one
+// packet then comes out again; the page's decoder knows, a file would not.
+const REPEATED_WITHIN = 64;
+const repetitions = () => {
+  const seen = new Set();
+  return ({ rtpTimestamp, spatialIndex = 0 }, { byteLength }) => {
+    const frame = `${rtpTimestamp}/${spatialIndex}/${byteLength}`;
+    if (seen.has(frame)) return true;
+    seen.add(frame);
+    if (seen.size > REPEATED_WITHIN) seen.delete(seen.values().next().value);
+    return false;
+  };
+};
+
 const takeVideo = async (id, reader, writer) => {
+  const isRepetition = repetitions();
   for (;;) {
     const { value: frame, done } = await reader.read();
     if (done) return;
@@ -186,7 +201,7 @@ const takeVideo = async (id, reader, writer) => {
       const meta = frame.getMetadata();
       running.add(id);
       noteCodec(id, "video", meta.mimeType);
-      if (selected === null || selected.has(id)) {
+      if ((selected === null || selected.has(id)) && !isRepetition(meta, frame.data)) {
         const received = performance.timeOrigin + (meta.receiveTime ?? performance.now());
         const key = frame.type === "key" ? 1 : 0;
         record(RECORD.video, id, key, [], meta.rtpTimestamp, 0, received, meta.width ?? 0, meta.height ?? 0, frame.data);
