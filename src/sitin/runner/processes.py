@@ -44,7 +44,7 @@ class RunnerProcess:
             said = json.loads(read_plain(files / _NAME, limit=1024))
             pid, started = int(said["pid"]), float(said["started"])
             descriptor = os.pidfd_open(pid)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ArithmeticError, ValueError, KeyError, TypeError):
             return None
         # Looked at after the descriptor was opened: from now on the id means this process.
         if not _is_runner(pid, started, identity):
