@@ -1,14 +1,16 @@
-"""The bot's own browser, opened as a bot opens it."""
+"""The bot's own browser, opened as a bot opens it; and a machine with bots without one."""
 
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from playwright.async_api import BrowserContext
 
 from sitin.contract.spec import BrowserSpec
 from sitin.runner.browser import open_browser, starting_driver
+from tests.runner.host import Host, a_host
 
 CHROMIUM, HEADLESS_SHELL = "/usr/bin/chromium", "/usr/bin/chromium-headless-shell"
 ADDRESS = "https://page.example/"
@@ -32,3 +34,10 @@ async def bot_browser(
         )
         context.set_default_timeout(20_000)
         yield context
+
+
+@pytest.fixture
+async def host(reachable_path: Path) -> AsyncIterator[Host]:
+    """A machine whose bots are stand-ins."""
+    async with a_host(reachable_path) as host:
+        yield host

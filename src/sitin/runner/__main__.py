@@ -7,6 +7,7 @@ ended with that code; ``--without-files`` ends it even where the files cannot be
 
 import argparse
 import asyncio
+import errno
 import faulthandler
 import logging
 import os
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from sitin.contract.codes import EndReason
 from sitin.contract.events import Ended
 from sitin.contract.spec import BotSpec
-from sitin.runner.places import Place
+from sitin.runner.places import NO_SPACE, Place
 from sitin.runner.spool import Spool, read_spool
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ def main() -> int:
             _recover(directory, spool, arguments.recover, files=not arguments.without_files)
         else:
             asyncio.run(_run(spec, directory, spool))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return NO_SPACE
     finally:
         spool.close()
     return 0

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from sitin.contract.events import BotEvent, Command, Follow, Leave
 from sitin.runner.spool import Spool, read_spool
@@ -23,6 +23,8 @@ log = structlog.get_logger()
 NAME = "control.sock"
 ALIVE_EVERY = 5.0
 """Seconds between signs of life."""
+_LAST_WITHIN = 1.0
+"""Seconds that a client has for taking the last news; they are in the spool as well."""
 _ALIVE = b'{"kind": "alive"}\n'
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
 _LINE_LIMIT = 1 << 20
@@ -31,12 +33,23 @@ _LINE_LIMIT = 1 << 20
 class ControlServer:
     """The runner's side."""
 
-    def __init__(self, directory: Path, spool: Spool, on_leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        spool: Spool,
+        on_leave: Callable[[], None],
+        *,
+        alive_every: float = ALIVE_EVERY,
+    ) -> None:
+        self._alive_every = alive_every
         self._directory = directory
         self._spool = spool
         self._on_leave = on_leave
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._news: dict[asyncio.Task[None], asyncio.Event] = {}
+        """Who is sent news, and what tells that there are some."""
+        self._closing = False
 
     async def open(self) -> None:
         """Listen."""
@@ -50,6 +63,11 @@ class ControlServer:
         """Send what is still to be sent and stop listening."""
         assert self._server is not None
         self._server.close()
+        self._closing = True
+        for fresh in self._news.values():
+            fresh.set()
+        if self._news:
+            await asyncio.wait(self._news, timeout=_LAST_WITHIN)
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
@@ -66,20 +84,25 @@ class ControlServer:
                 if isinstance(command, Leave):
                     self._on_leave()
                 elif news is None:
-                    news = asyncio.create_task(self._send_news(command, writer))
-        except (ValidationError, ValueError) as error:
+                    fresh = asyncio.Event()
+                    news = asyncio.create_task(self._send_news(command, writer, fresh))
+                    self._news[news] = fresh
+        except ValueError as error:
             log.warning("malformed command", why=str(error))
         except ConnectionError:
             log.debug("client is gone")
         finally:
             if news is not None:
+                del self._news[news]
                 news.cancel()
-                await asyncio.gather(news, return_exceptions=True)
-            self._clients.discard(task)
-            writer.close()
+            try:
+                await _close(writer)
+            finally:
+                self._clients.discard(task)
 
-    async def _send_news(self, follow: Follow, writer: asyncio.StreamWriter) -> None:
-        fresh = asyncio.Event()
+    async def _send_news(
+        self, follow: Follow, writer: asyncio.StreamWriter, fresh: asyncio.Event
+    ) -> None:
         stop = self._spool.listen(lambda _: fresh.set())
         sent = follow.after
         try:
@@ -89,12 +112,30 @@ class ControlServer:
                     writer.write(event.model_dump_json().encode() + b"\n")
                     sent = event.seq
                 await writer.drain()
+                if self._closing:
+                    return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(fresh.wait(), ALIVE_EVERY)
+                    await asyncio.wait_for(fresh.wait(), self._alive_every)
                     continue
                 writer.write(_ALIVE)
+        except ConnectionError:
+            log.debug("client is gone")
         finally:
             stop()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection once what is on its way is out; who does not take it is left."""
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), _LAST_WITHIN)
+    except TimeoutError:
+        writer.transport.abort()
+    except asyncio.CancelledError:
+        writer.transport.abort()
+        raise
+    except ConnectionError:
+        log.debug("client is gone")
 
 
 class ControlClient:
@@ -109,7 +150,10 @@ class ControlClient:
         await self._say(Leave())
 
     async def news(self, *, after: int) -> AsyncIterator[BotEvent | None]:
-        """Events above ``after``, and ``None`` for a sign of life; ends with the runner."""
+        """Events above ``after``, and ``None`` for a sign of life; ends with the runner.
+
+        Raises ``ValueError`` for what is no event.
+        """
         await self._say(Follow(after=after))
         async for line in self._reader:
             if line == _ALIVE:
@@ -119,9 +163,7 @@ class ControlClient:
 
     async def close(self) -> None:
         """Close the connection."""
-        self._writer.close()
-        with suppress(ConnectionError):
-            await self._writer.wait_closed()
+        await _close(self._writer)
 
     async def _say(self, command: Command) -> None:
         self._writer.write(command.model_dump_json().encode() + b"\n")

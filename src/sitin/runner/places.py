@@ -17,7 +17,12 @@ from pathlib import Path
 
 from sitin.contract.recording import Recording
 from sitin.contract.spec import BotSpec
+from sitin.kit.files import file_beneath
 from sitin.runner.isolation import Identity
+
+NO_SPACE = 28
+"""A runner's exit code when the disk is too full for what is to be written: nothing is lost, it is
+to be started again."""
 
 
 class UnsafeRecordingError(Exception):
@@ -56,7 +61,9 @@ class Place:
 
     def make(self, identity: Identity | None) -> None:
         """Make the directories; no error when they are there."""
-        self.root.mkdir(mode=0o711, exist_ok=True)
+        self.root.mkdir(exist_ok=True)
+        # The mask of the process does not apply: the bot's user has to get to its own directory.
+        self.root.chmod(0o711)
         self.files.mkdir(mode=0o700, exist_ok=True)
         if identity is not None:
             os.chown(self.files, identity.uid, identity.uid)
@@ -64,7 +71,8 @@ class Place:
     def write_spec(self, spec: BotSpec, identity: Identity | None) -> None:
         """Write the order; only the bot may read it."""
         partial = self.root / "spec.partial"
-        partial.touch(mode=0o640)
+        partial.touch(mode=0o600)
+        partial.chmod(0o640)
         partial.write_text(spec.model_dump_json())
         if identity is not None:
             os.chown(partial, 0, identity.uid)
@@ -81,7 +89,7 @@ class Place:
     def verify(self, recording: Recording) -> None:
         """Raise ``UnsafeRecordingError`` unless every file is a plain one of this bot's own."""
         for ref in recording.files:
-            path = self.files / ref.path
-            # Resolving changes a path that has a link or a step upwards in it.
-            if path.resolve() != self.files.resolve() / ref.path or not path.is_file():
-                raise UnsafeRecordingError(f"{ref.path} is no file of this recording")
+            try:
+                file_beneath(self.files, ref.path)
+            except (ValueError, OSError) as error:
+                raise UnsafeRecordingError(f"{ref.path!r} is no file of this recording") from error

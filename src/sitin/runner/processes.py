@@ -11,6 +11,7 @@ from uuid import UUID
 import psutil
 
 from sitin.runner.isolation import Identity
+from sitin.runner.spool import read_plain
 
 MARK = "SITIN_BOT_ID"
 """The environment variable by which the processes of a bot are known when their parent is gone."""
@@ -40,10 +41,10 @@ class RunnerProcess:
     def of(cls, files: Path, identity: Identity | None) -> "RunnerProcess | None":
         """The runner of this directory, if it lives and really is this bot's."""
         try:
-            said = json.loads((files / _NAME).read_text())
+            said = json.loads(read_plain(files / _NAME, limit=1024))
             pid, started = int(said["pid"]), float(said["started"])
             descriptor = os.pidfd_open(pid)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ArithmeticError, ValueError, KeyError, TypeError):
             return None
         # Looked at after the descriptor was opened: from now on the id means this process.
         if not _is_runner(pid, started, identity):

@@ -8,13 +8,14 @@ server answers.
 
 import asyncio
 import fnmatch
-import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
+
+from sitin.kit.addresses import address_is_public
 
 log = structlog.get_logger()
 
@@ -117,7 +118,7 @@ class FilteringProxy:
             return
         try:
             addresses = await self._resolve(target)
-        except OSError:
+        except (OSError, UnicodeError):  # the second of a name that no server could have
             await _answer(writer, HTTPStatus.BAD_GATEWAY)
             return
         if not addresses:
@@ -154,7 +155,7 @@ class FilteringProxy:
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         if self._allow_private or target.by_rule:
             return addresses
-        return [one for one in addresses if ipaddress.ip_address(one).is_global]
+        return [one for one in addresses if address_is_public(one)]
 
 
 async def _connect(

@@ -3,7 +3,9 @@
 The file is the truth; what goes over the socket is news of it.
 """
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from sitin.contract.events import BotEvent, EventBody
 from sitin.kit.clock import Clock, SystemClock
 
 NAME = "events.jsonl"
+_LARGEST = 64 << 20
+"""Bytes of a spool that are read: a hundred thousand comings and goings take half of that."""
 
 
 class Spool:
@@ -22,7 +26,7 @@ class Spool:
         self._path = directory / NAME
         self._token = fencing_token
         self._clock = clock or SystemClock()
-        _drop_partial_line(self._path)
+        _drop_what_is_no_event(self._path)
         self._next = len(read_spool(directory)) + 1
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._listeners: list[Callable[[BotEvent], None]] = []
@@ -47,28 +51,42 @@ class Spool:
 
 
 def read_spool(directory: Path, *, after: int = 0) -> list[BotEvent]:
-    """The events numbered above ``after``; a last line that a crash cut off is passed over."""
+    """The events numbered above ``after``; ends before a line that a crash cut off."""
+    return [event for event in _whole(directory / NAME)[0] if event.seq > after]
+
+
+def _whole(path: Path) -> tuple[list[BotEvent], int]:
+    """The events of a spool, and the bytes they take; what follows those is none."""
+    events: list[BotEvent] = []
+    length = 0
     try:
-        lines = (directory / NAME).read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
-        return []
-    events = []
-    for line in lines:
+        data = read_plain(path)
+    except OSError:
+        return events, length
+    for line in data.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:
-            event = BotEvent.model_validate_json(line)
+            events.append(BotEvent.model_validate_json(line))
         except ValidationError:
             break
-        if event.seq > after:
-            events.append(event)
-    return events
+        length += len(line)
+    return events, length
 
 
-def _drop_partial_line(path: Path) -> None:
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole != len(data):
-        os.truncate(path, whole)
+def _drop_what_is_no_event(path: Path) -> None:
+    if path.exists():
+        os.truncate(path, _whole(path)[1])
+
+
+def read_plain(path: Path, *, limit: int = _LARGEST) -> bytes:
+    """A file that an untrusted process has written: a regular one, of at most ``limit`` bytes.
+
+    Raises ``OSError``.
+    """
+    # Not blocking: a pipe in the file's place would be waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        return file.read(limit)

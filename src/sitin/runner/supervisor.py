@@ -9,8 +9,9 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -21,19 +22,31 @@ from sitin.contract.failures import RetriableError
 from sitin.contract.spec import BotSpec
 from sitin.runner import control
 from sitin.runner.isolation import confined, identity_for
-from sitin.runner.places import Place, UnsafeRecordingError
+from sitin.runner.places import NO_SPACE, Place, UnsafeRecordingError
 from sitin.runner.processes import MARK, RunnerProcess, kill_leftovers
 from sitin.runner.spool import read_spool
 
 log = structlog.get_logger()
 
-_STARTED_WITHIN = 30.0
-"""Seconds for a new process to say that it is there; a busy machine takes five."""
-_SILENT_FOR = 60.0
-"""Seconds without a sign of life after which a runner counts as hung: it gives one every 5."""
-_RECOVER_WITHIN = 3600.0
-"""Seconds for putting together what a crash left: four hours of dense video take half of that."""
-_MEMORY_EVERY = 5.0
+RUNNER = (sys.executable, "-I", "-m", "sitin.runner")
+"""The program of a bot; it is told its place, and ``--recover`` with a code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a bot's process may take for what, in seconds."""
+
+    to_start: float = 30.0
+    """Until it says that it is there; a busy machine takes five."""
+    to_go: float = 30.0
+    """From its last event until it is gone."""
+    silent: float = 60.0
+    """Without a sign of life, of which it gives one every five, until it counts as hung."""
+    to_recover: float = 3600.0
+    """For putting together what a crash left: four hours of dense video take half of that."""
+    memory_every: float = 5.0
+    """Between looks at its memory."""
+
 
 _SMALL = {
     # Playwright's driver without a compiler and with a small nursery: 25 MB of 120; it relays two
@@ -59,14 +72,15 @@ class SupervisedBot:
         lock: int,
         process: RunnerProcess | None,
         child: Process | None,
-        cap: int,
+        ways: "_Ways",
     ) -> None:
         self._place = place
         self._spec = place.read_spec()
         self._lock = lock
         self._process = process
         self._child = child
-        self._cap = cap
+        self._ways = ways
+        self._heard = asyncio.get_running_loop().time()
         self._crash: EndReason | None = None
         self._watch = asyncio.create_task(self._watch_memory(process)) if process else None
 
@@ -89,13 +103,23 @@ class SupervisedBot:
         """Every event above ``after``, up to ``Ended``, which a crash gets from its recovery."""
         sent = after
         while True:
-            async for event in self._news(sent):
-                sent = event.seq
-                yield event
-                if isinstance(event.body, Ended):
-                    return
+            last = None
+            # Closed before the last event is given: who has it asks for no further one.
+            async with aclosing(self._news(sent)) as news:
+                async for event in news:
+                    sent = event.seq
+                    if isinstance(event.body, Ended):
+                        last = event
+                        break
+                    yield event
+            if last is not None:
+                yield last
+                return
             if self._process is not None and not await self._process.gone(within=1.0):
-                continue  # the connection broke, the runner did not
+                # The connection broke, the runner did not; or it cannot be reached at all.
+                if self._silence() > self._ways.patience.silent:
+                    await self._put_down(EndReason.GENERAL_ERROR)
+                continue
             for event in read_spool(self.directory, after=sent):
                 sent = event.seq
                 yield await self._safe(event)
@@ -121,26 +145,32 @@ class SupervisedBot:
             await asyncio.gather(self._watch, return_exceptions=True)
         os.close(self._lock)
 
-    async def _news(self, after: int) -> AsyncIterator[BotEvent]:
+    async def _news(self, after: int) -> AsyncGenerator[BotEvent]:
         """Events over the socket, until the runner is gone, hangs, or has said its last."""
         try:
             async with control.connect(self.directory) as client:
                 news = aiter(client.news(after=after))
                 while True:
-                    event = await asyncio.wait_for(anext(news), _SILENT_FOR)
+                    event = await asyncio.wait_for(anext(news), self._ways.patience.silent)
+                    self._heard = asyncio.get_running_loop().time()
                     if event is not None:
                         yield await self._safe(event)
-        except TimeoutError:
+        except (TimeoutError, ValueError):
+            # It hangs, or what it says makes no sense.
             await self._put_down(EndReason.GENERAL_ERROR)
         except (OSError, StopAsyncIteration):
             return
+
+    def _silence(self) -> float:
+        """Seconds since the last sign of life."""
+        return asyncio.get_running_loop().time() - self._heard
 
     async def _safe(self, event: BotEvent) -> BotEvent:
         """The event, once its recording can change no more and is this bot's own."""
         if not isinstance(event.body, Ended) or event.body.recording is None:
             return event
         if self._process is not None:
-            await self._process.gone(within=_STARTED_WITHIN)
+            await self._process.gone(within=self._ways.patience.to_go)
         await asyncio.to_thread(kill_leftovers, self._spec.bot_id)
         try:
             self._place.verify(event.body.recording)
@@ -161,10 +191,10 @@ class SupervisedBot:
         self._process.send(signal.SIGKILL)
 
     async def _watch_memory(self, process: RunnerProcess) -> None:
-        while not await process.gone(within=_MEMORY_EVERY):
+        while not await process.gone(within=self._ways.patience.memory_every):
             used = await asyncio.to_thread(process.memory)
-            if used > self._cap:
-                log.error("runner uses too much memory", bytes=used, cap=self._cap)
+            if used > self._ways.memory_cap:
+                log.error("runner uses too much memory", bytes=used)
                 await self._put_down(EndReason.OOM_KILLED)
 
     async def _recover(self) -> None:
@@ -173,14 +203,16 @@ class SupervisedBot:
         log.warning("runner died", bot_id=str(self._spec.bot_id), code=code)
         await asyncio.to_thread(kill_leftovers, self._spec.bot_id)
         for arguments in (["--recover", code.value], ["--recover", code.value, "--without-files"]):
-            process = await _spawn(self._place, *arguments)
+            process = await self._ways.spawn(self._place, *arguments)
             try:
-                await asyncio.wait_for(process.wait(), _RECOVER_WITHIN)
+                await asyncio.wait_for(process.wait(), self._ways.patience.to_recover)
             except TimeoutError:
                 process.kill()
                 await process.wait()
             if any(isinstance(one.body, Ended) for one in read_spool(self.directory)):
                 return
+            if process.returncode == NO_SPACE:
+                raise RetriableError("There is no space to put the recording together.", after=60)
             log.error("recording could not be put together", bot_id=str(self._spec.bot_id))
         raise RetriableError("The end of the bot could not be written to its spool.")
 
@@ -194,15 +226,35 @@ class SupervisedBot:
         return by_signal.get(await self._child.wait(), EndReason.GENERAL_ERROR)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What all bots of a supervisor have in common."""
+
+    memory_cap: int
+    patience: Patience
+    command: Sequence[str]
+
+    async def spawn(self, place: Place, *arguments: str) -> Process:
+        """Start a bot's program in its place."""
+        return await _spawn(place, [*self.command, str(place.root), *arguments])
+
+
 class Supervisor:
     """Starts and adopts bots below one directory.
 
     ``memory_cap`` is the most a bot's processes may have to themselves together, in bytes.
     """
 
-    def __init__(self, recordings: Path, *, memory_cap: int) -> None:
+    def __init__(
+        self,
+        recordings: Path,
+        *,
+        memory_cap: int,
+        patience: Patience | None = None,
+        command: Sequence[str] = RUNNER,
+    ) -> None:
         self._recordings = recordings
-        self._cap = memory_cap
+        self._ways = _Ways(memory_cap, patience or Patience(), command)
 
     async def launch(self, spec: BotSpec) -> SupervisedBot:
         """Start a bot's process, or find the one that an earlier call has started."""
@@ -215,13 +267,13 @@ class Supervisor:
                 raise RetriableError("Another worker on this host supervises this bot.")
             if place.ordered:
                 process = RunnerProcess.of(place.files, identity)
-                return SupervisedBot(place, lock, process, None, self._cap)
+                return SupervisedBot(place, lock, process, None, self._ways)
             place.write_spec(spec, identity)
-            child = await _spawn(place)
+            child = await self._ways.spawn(place)
         except OSError as error:
             raise RetriableError(f"The bot's process cannot be started: {error}.") from error
-        process = await _announced(place, child)
-        return SupervisedBot(place, lock, process, child, self._cap)
+        process = await _announced(place, child, within=self._ways.patience.to_start)
+        return SupervisedBot(place, lock, process, child, self._ways)
 
     async def adopt(self) -> Sequence[SupervisedBot]:
         """Take over what no living worker supervises."""
@@ -232,7 +284,7 @@ class Supervisor:
                 continue
             identity = identity_for(place.read_spec().bot_id)
             process = RunnerProcess.of(place.files, identity)
-            adopted.append(SupervisedBot(place, lock, process, None, self._cap))
+            adopted.append(SupervisedBot(place, lock, process, None, self._ways))
         return adopted
 
 
@@ -246,10 +298,10 @@ def _lock(place: Place) -> int | None:
     return descriptor
 
 
-async def _announced(place: Place, child: Process) -> RunnerProcess | None:
+async def _announced(place: Place, child: Process, *, within: float) -> RunnerProcess | None:
     """The runner that was just started, once it says that it is there; ``None`` if it died."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + _STARTED_WITHIN
+    deadline = loop.time() + within
     identity = identity_for(place.read_spec().bot_id)
     while child.returncode is None:
         process = RunnerProcess.of(place.files, identity)
@@ -261,9 +313,8 @@ async def _announced(place: Place, child: Process) -> RunnerProcess | None:
     return None
 
 
-async def _spawn(place: Place, *arguments: str) -> Process:
+async def _spawn(place: Place, command: list[str]) -> Process:
     bot_id = place.read_spec().bot_id
-    command = [sys.executable, "-I", "-m", "sitin.runner", str(place.root), *arguments]
     identity = identity_for(bot_id)
     if identity is not None:
         command = confined(command, identity)
