@@ -108,6 +108,7 @@ async def test_the_doctor_says_what_to_do(machine: Machine) -> None:
     lines = output.splitlines()
     assert [line.split()[1].rstrip(":") for line in lines] == [
         "browser",
+        "isolation",
         "memory",
         "disk",
         "database",
@@ -115,4 +116,4 @@ async def test_the_doctor_says_what_to_do(machine: Machine) -> None:
         "port",
     ]
     assert "SITIN_BROWSER_PATH" in lines[0], errors
-    assert lines[3].startswith("ok")
+    assert lines[4].startswith("ok")

@@ -21,7 +21,7 @@ import typer
 from sitin.accounts.models import Permission
 from sitin.accounts.plans import Plan
 from sitin.accounts.service import create_key, create_team, require_team
-from sitin.cli import doctor as examination
+from sitin.cli.doctor.checks import examine
 from sitin.cli.rehearsal import app as rehearsal
 from sitin.cli.settings import Settings, load_settings
 from sitin.cli.wiring import (
@@ -109,9 +109,26 @@ def demo(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Check what this machine needs; one line each, with what to do."""
-    findings = _run(examination.examine(_settings()))
+def doctor(
+    meeting_url: Annotated[
+        str | None, typer.Argument(help="A meeting to send a bot into, step by step.")
+    ] = None,
+    record: Annotated[
+        float, typer.Option(help="Seconds to record in the meeting.", min=1, max=3600)
+    ] = 10,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for being admitted.", min=1, max=3600)
+    ] = 120,
+    out: Annotated[Path, typer.Option(help="Where what the bot leaves is kept.")] = Path(
+        "sitin-doctor"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Check what this machine needs, or send a bot into a meeting and tell each step."""
+    if meeting_url is not None:
+        _walk(meeting_url, record=record, wait=wait, out=out, as_json=as_json)
+        return
+    findings = _run(examine(_settings()))
     if as_json:
         _print_json([finding.as_json() for finding in findings])
     else:
@@ -119,6 +136,23 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(finding.line())
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
+
+
+def _walk(meeting_url: str, *, record: float, wait: float, out: Path, as_json: bool) -> None:
+    # Late: the browser's and the media's libraries are slow to load.
+    from sitin.cli.doctor.walk import planned, walk
+
+    plan = planned(meeting_url, record=record, wait=wait, out=out)
+    tell = (lambda _: None) if as_json else typer.echo
+    diagnosis = _run(walk(_settings_of_command(), plan, tell))
+    if as_json:
+        _print_json(diagnosis.as_json())
+    else:
+        typer.echo(f"Kept in {diagnosis.directory}")
+    if not diagnosis.well:
+        raise OperatorError(diagnosis.sentence)
+    if not as_json:
+        typer.echo(diagnosis.sentence)
 
 
 @team.command("create")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sitin.kit import logging
 from sitin.kit.errors import OperatorError
 
 # The rehearsal's media libraries take a second to load, which no other command should wait for;
@@ -53,6 +54,7 @@ def serve(
 
     Without a script or recordings, three synthetic speakers talk for about 40 seconds.
     """
+    logging.configure(level="WARNING")
     try:
         asyncio.run(_serve(script or [], speech, port, truth, as_json=as_json))
     except OperatorError as error:

@@ -27,10 +27,10 @@ from sitin.bots.service import AddressCheck, Bots
 from sitin.bots.supervisor import Supervisor, SupervisorSettings
 from sitin.bots.transcription import Transcription
 from sitin.bots.watch import Rooms
-from sitin.cli.machine import host_id, recordings_directory
+from sitin.cli.launching import bot_processes, browser_spec, check_isolation
+from sitin.cli.machine import host_id
 from sitin.cli.settings import Settings, transcription_settings
 from sitin.contract.launch import BotLauncher
-from sitin.contract.spec import BrowserSpec
 from sitin.jobs.queue import PostgresJobs
 from sitin.jobs.worker import Worker
 from sitin.kit.clock import Clock, SystemClock
@@ -47,7 +47,6 @@ from sitin.notifications.sending import Sender
 from sitin.platforms.registry import ADAPTERS
 from sitin.providers.storage.urls import is_local, open_store
 from sitin.providers.transcription.registry import Engines, build_engines
-from sitin.runner.supervisor import Supervisor as BotProcesses
 from sitin.transcripts.service import TranscriptService
 from sitin.transcripts.work import TranscriptWork
 
@@ -254,8 +253,9 @@ async def _start_worker(
     running.start("jobs", house.jobs.run())
     settings = install.settings
     if launcher is None:
-        recordings = await asyncio.to_thread(recordings_directory, settings.data_dir)
-        launcher = BotProcesses(recordings, memory_cap=settings.bot_memory << 20)
+        if settings.max_bots:
+            await check_isolation()
+        launcher = await bot_processes(settings)
     supervisor = Supervisor(
         launcher=launcher,
         rooms=house.rooms,
@@ -265,13 +265,7 @@ async def _start_worker(
             max_bots=settings.max_bots,
         ),
         launch=LaunchSettings(
-            browser=BrowserSpec(
-                path=str(settings.browser_path),
-                lean_path=str(settings.lean_browser) if settings.lean_browser else None,
-                host_rules=settings.browser_host_rules,
-                args=settings.browser_args,
-                allow_private_addresses=settings.allow_private_addresses,
-            ),
+            browser=browser_spec(settings),
             video=settings.video,
             max_recording=settings.max_recording.total_seconds(),
             joinable=frozenset(ADAPTERS),

@@ -17,6 +17,7 @@ from sitin.contract.failures import RetriableError
 from sitin.contract.meeting import (
     Admitted,
     AudioTopology,
+    JoinStep,
     MeetingSignal,
     Over,
     PlatformCapabilities,
@@ -108,6 +109,7 @@ class MeetAdapter:
             raise RetriableError("Google Meet cannot be reached from this machine.") from error
         if response is not None and response.status >= 500:
             raise RetriableError("Google Meet answered with an error.")
+        log.info("step", step=JoinStep.PAGE_OPENED)
         await self._fill_in(page, bot_name)
         await self._ask(page)
 
@@ -123,8 +125,10 @@ class MeetAdapter:
                 raise RetriableError("Google Meet's page did not ask for a name.")
             with suppress(PlaywrightTimeoutError):
                 await field.wait_for(state="visible", timeout=250)
+        log.info("step", step=JoinStep.FORM_SEEN)
         await _dismiss(page)
         await field.fill(bot_name)
+        log.info("step", step=JoinStep.NAME_GIVEN)
         for label in facts.TURN_OFF:
             button = page.locator(f'[aria-label="{label}"]')
             if await button.count():
@@ -140,6 +144,7 @@ class MeetAdapter:
             if button is not None:
                 with suppress(PlaywrightTimeoutError):
                     await button.click(timeout=2000)
+                    log.info("step", step=JoinStep.ASKED)
             else:
                 await _dismiss(page)
             with suppress(TimeoutError):
