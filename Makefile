@@ -1,14 +1,18 @@
 # sitin: every target prepares what it needs. `make help` lists them.
-# Overridable: PYTHON (a Python 3.11 or newer), APT=0 (install no system packages).
+# Overridable: PYTHON (a Python 3.11 or newer), APT=0 (install no system packages), EXTRAS (optional
+# parts, e.g. whisper; remembered until EXTRAS= takes them away), ARGS (for the target's command).
 
 PYTHON ?= $(shell command -v /usr/bin/python3 || command -v python3)
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 BIN := .venv/bin
 APT ?= 1
+EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
 
-# What a bot, the rehearsal and the tests take from the system.
-APT_PACKAGES := python3-venv chromium chromium-headless-shell espeak-ng janus nodejs npm
+# What a bot and the rehearsal take from the system.
+APT_PACKAGES := python3-venv chromium espeak-ng
+# What makes bots smaller, and what only some tests take: can be done without.
+APT_WELCOME := chromium-headless-shell janus nodejs npm
 # What only the comparison with the usual way of recording takes.
 APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 
@@ -17,6 +21,7 @@ APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Each does the set-up first. Options of a command: make demo ARGS="--keep"'
 
 setup: .venv/.ready ## install everything, start nothing
 
@@ -42,10 +47,15 @@ bench: .venv/.ready ## measure; prints the table and writes it as JSON
 clean: ## remove what the targets made
 	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache
 
+ifneq ($(strip $(EXTRAS)),$(strip $(shell cat .venv/.extras 2>/dev/null)))
+.PHONY: .venv/.ready
+endif
+
 .venv/.ready: pyproject.toml uv.lock Makefile scripts/system-packages
-	@APT='$(APT)' scripts/system-packages $(APT_PACKAGES)
+	@APT='$(APT)' PYTHON='$(PYTHON)' scripts/system-packages $(APT_PACKAGES) -- $(APT_WELCOME)
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
-	$(UV) sync --quiet --frozen --python "$(PYTHON)"
+	$(UV) sync --quiet --frozen --python "$(PYTHON)" $(EXTRAS:%=--extra %)
+	@echo '$(EXTRAS)' > .venv/.extras
 	@touch $@

@@ -9,7 +9,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -32,6 +32,7 @@ from sitin.cli.wiring import (
     running_service,
     running_worker,
 )
+from sitin.jobs.queue import PostgresJobs
 from sitin.kit import logging
 from sitin.kit.errors import OperatorError
 from sitin.notifications.service import create_endpoint
@@ -47,9 +48,11 @@ app = typer.Typer(
 team = typer.Typer(help="Teams.", no_args_is_help=True)
 key = typer.Typer(help="API keys.", no_args_is_help=True)
 webhook = typer.Typer(help="Webhook endpoints.", no_args_is_help=True)
+job = typer.Typer(help="Jobs.", no_args_is_help=True)
 app.add_typer(team, name="team")
 app.add_typer(key, name="key")
 app.add_typer(webhook, name="webhook")
+app.add_typer(job, name="job")
 app.add_typer(rehearsal, name="rehearsal")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -218,6 +221,17 @@ def webhook_create(
     _print(_with_installation(make), as_json=as_json)
 
 
+@job.command("requeue")
+def job_requeue(as_json: AsJson = False) -> None:
+    """Run the jobs again that were held because they failed too often in a row."""
+
+    async def make(install: Installation) -> dict[str, Any]:
+        async with install.database.transaction() as session:
+            return {"requeued": await PostgresJobs().requeue_held(session)}
+
+    _print(_with_installation(make), as_json=as_json)
+
+
 def main() -> None:
     """Run the command line; the outermost edge of the process."""
     try:
@@ -241,11 +255,12 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
-def _with_installation(make: Any) -> dict[str, str]:
-    async def work() -> dict[str, str]:
+def _with_installation(
+    make: Callable[[Installation], Awaitable[Mapping[str, Any]]],
+) -> Mapping[str, Any]:
+    async def work() -> Mapping[str, Any]:
         async with installation(_settings_of_command()) as install:
-            made: dict[str, str] = await make(install)
-            return made
+            return await make(install)
 
     return _run(work())
 
@@ -295,7 +310,7 @@ async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
                 loop.remove_signal_handler(number)
 
 
-def _print(result: dict[str, str], *, as_json: bool) -> None:
+def _print(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         _print_json(result)
     else:
