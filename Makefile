@@ -51,8 +51,12 @@ ifneq ($(strip $(EXTRAS)),$(strip $(shell cat .venv/.extras 2>/dev/null)))
 .PHONY: .venv/.ready
 endif
 
-.venv/.ready: pyproject.toml uv.lock Makefile scripts/system-packages
+# Of its own, because make looks for Python before it runs the first line of what follows.
+.uv/.system: Makefile scripts/system-packages
 	@APT='$(APT)' PYTHON='$(PYTHON)' scripts/system-packages $(APT_PACKAGES) -- $(APT_WELCOME)
+	@mkdir -p .uv && touch $@
+
+.venv/.ready: .uv/.system pyproject.toml uv.lock
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
