@@ -23,7 +23,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Each does the set-up first. Options of a command: make demo ARGS="--keep"'
 
-setup: .venv/.ready ## install everything, start nothing
+setup: .venv/.ready tests/sdk/node_modules/.ready ## install everything, start nothing
 
 demo: .venv/.ready ## hold a rehearsal meeting, send a bot into it, show what it reports
 	$(BIN)/sitin demo $(ARGS)
@@ -31,7 +31,7 @@ demo: .venv/.ready ## hold a rehearsal meeting, send a bot into it, show what it
 serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 	$(BIN)/sitin serve $(ARGS)
 
-test: .venv/.ready ## run all tests
+test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
 	$(BIN)/pytest $(ARGS)
 
 check: .venv/.ready ## format, lint, types, architecture
@@ -45,7 +45,7 @@ bench: .venv/.ready ## measure; prints the table and writes it as JSON
 	$(BIN)/python -m bench $(ARGS)
 
 clean: ## remove what the targets made
-	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .uv build dist tests/sdk/node_modules .mypy_cache .ruff_cache .pytest_cache
 
 ifneq ($(strip $(EXTRAS)),$(strip $(shell cat .venv/.extras 2>/dev/null)))
 .PHONY: .venv/.ready
@@ -62,4 +62,10 @@ endif
 	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	$(UV) sync --quiet --frozen --python "$(PYTHON)" $(EXTRAS:%=--extra %)
 	@echo '$(EXTRAS)' > .venv/.extras
+	@touch $@
+
+# The public API's own client, for the tests that drive this service with it.
+tests/sdk/node_modules/.ready: .uv/.system tests/sdk/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: it brings the client that tests use" >&2; exit 1; }
+	npm ci --prefix tests/sdk --silent --no-audit --no-fund
 	@touch $@

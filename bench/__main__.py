@@ -10,37 +10,17 @@ import asyncio
 import json
 import platform
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import ours, quality, service, usual
+from bench import api, ours, quality, scheduling, service, usual
 from bench.meeting import script, spoken
+from bench.row import Row
 from sitin.contract.recording import ArtifactKind
-
-
-@dataclass
-class Row:
-    """One figure."""
-
-    what: str
-    measured: float
-    unit: str
-    to_reach: float | None = None
-    at_least: bool = False
-    note: str = ""
-
-    @property
-    def reached(self) -> bool | None:
-        """Whether the figure is what it should be; ``None`` for one that is only told."""
-        if self.to_reach is None:
-            return None
-        if self.at_least:
-            return self.measured >= self.to_reach
-        return self.measured <= self.to_reach
 
 
 async def _capture(seconds: float) -> list[Row]:
@@ -141,10 +121,22 @@ async def _service(seconds: float) -> list[Row]:
     ]
 
 
+async def _api(_seconds: float) -> list[Row]:
+    """Creating bots, and lists of them at three sizes."""
+    return [*await api.creating(), *await api.listing()]
+
+
+async def _scheduling(_seconds: float) -> list[Row]:
+    """From the time of a scheduled bot until it is queued, when many have the same time."""
+    return await scheduling.queueing()
+
+
 PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
     "capture": _capture,
     "speakers": _speakers,
     "service": _service,
+    "api": _api,
+    "scheduling": _scheduling,
 }
 
 

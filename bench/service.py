@@ -16,8 +16,9 @@ from bench.hour import HourOfMeeting
 from bench.meeting import script
 from sitin.accounts.service import team_named
 from sitin.cli.demo.receiver import Receiver, receiving
+from sitin.cli.installation import DEFAULT_TEAM, installation
 from sitin.cli.settings import Settings
-from sitin.cli.wiring import DEFAULT_TEAM, installation, running_service
+from sitin.cli.wiring import running_service
 from sitin.contract.codes import BotStatus, EndReason
 from sitin.contract.events import BotEvent, Ended, EventBody, StatusReached
 from sitin.contract.launch import BotLauncher

@@ -11,11 +11,21 @@ from tests.shared import shared
 
 BOT_OPERATIONS = (
     "createBot",
+    "batchCreateBots",
     "listBots",
     "getBotDetails",
     "getBotStatus",
     "getBotScreenshots",
     "leaveBot",
+    "deleteBotData",
+    "resendFinalWebhook",
+    "retryCallback",
+    "createScheduledBot",
+    "batchCreateScheduledBots",
+    "listScheduledBots",
+    "getScheduledBotDetails",
+    "updateScheduledBot",
+    "deleteScheduledBot",
 )
 """The operations that are there; both documents are equal in them."""
 
@@ -72,7 +82,9 @@ class Document:
 
     def operation_at(self, method: str, path: str) -> str | None:
         """The operation that answers a request."""
-        for operation_id, (known, template) in self.places.items():
+        # A word of the path's own goes before one that stands for any.
+        places = sorted(self.places.items(), key=lambda place: place[1][1].count("{"))
+        for operation_id, (known, template) in places:
             pattern = re.sub(r"\{[^}]+\}", "[^/]+", template)
             if known == method and re.fullmatch(pattern, path):
                 return operation_id
@@ -100,15 +112,13 @@ def shape(schema: Any, *, inside: str | None = None) -> Any:
         return schema
     if inside == "properties":
         return {name: shape(value) for name, value in schema.items()}
+    if "allOf" in schema:
+        return shape(_merged(schema["allOf"]))
     result = {
         key: shape(value, inside=key) for key, value in schema.items() if key not in _NO_SHAPE
     }
     if "anyOf" in result:
-        spelled: set[str] = set()
-        for option in result["anyOf"]:
-            nested = set(option) == {"anyOf"}
-            spelled |= set(option["anyOf"]) if nested else {json.dumps(option, sort_keys=True)}
-        result["anyOf"] = sorted(spelled)
+        result["anyOf"] = _spelled(result["anyOf"])
     if len(result.get("enum", ())) == 1:
         (result["const"],) = result.pop("enum")
     if "enum" in result:
@@ -121,6 +131,30 @@ def shape(schema: Any, *, inside: str | None = None) -> Any:
         del result["additionalProperties"]
     result.pop("propertyNames", None)  # names in JSON are strings anyway
     return result
+
+
+def _spelled(options: list[Any]) -> list[str]:
+    """Alternatives in one order; alternatives of alternatives are alternatives."""
+    spelled: set[str] = set()
+    for option in options:
+        nested = set(option) == {"anyOf"}
+        spelled |= set(option["anyOf"]) if nested else {json.dumps(option, sort_keys=True)}
+    return sorted(spelled)
+
+
+def _merged(parts: list[Any]) -> Any:
+    """Objects that all hold, as one object."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            match merged.get(key), value:
+                case dict() as before, dict():
+                    merged[key] = {**before, **value}
+                case list() as before, list():
+                    merged[key] = [*before, *value]
+                case _:
+                    merged[key] = value
+    return merged
 
 
 def violations(schema: Any, value: Any) -> list[str]:

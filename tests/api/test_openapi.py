@@ -1,12 +1,12 @@
 """The generated document, and that it is the contract's where the contract is here."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from sitin.api.app import Services, create_app
 from sitin.bots.schemas import BotWebhookCompleted, BotWebhookFailed, BotWebhookStatusChange
-from sitin.kit.clock import SystemClock
 from sitin.kit.wire import Out
 from tests.api.conftest import Api
 from tests.documents import BOT_OPERATIONS, Document, contract, own, shape
@@ -27,10 +27,8 @@ async def test_the_document_needs_no_key(api: Api) -> None:
 @pytest.fixture(scope="module")
 def document() -> Document:
     """What the code says of itself; no service has to run for that."""
-    nothing: Any = None
-    return own(
-        create_app(Services(database=nothing, clock=SystemClock(), bots=nothing, artifacts=nothing))
-    )
+    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}
+    return own(create_app(Services(**nothing)))
 
 
 @needs_shared("contract", "openapi-v2.json")

@@ -5,34 +5,47 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from sitin.accounts.models import Permission
-from sitin.accounts.plans import Plan
+from sitin.accounts.ledger import Ledger
+from sitin.accounts.models import Permission, TokenAccount
+from sitin.accounts.plans import UNLIMITED, Plan, Plans
 from sitin.accounts.service import Caller, create_team
 from sitin.artifacts.service import Artifacts
+from sitin.artifacts.tasks import Purging
+from sitin.bots.admission import Admission
+from sitin.bots.configuration import Configurations
+from sitin.bots.creation import BotCreation
+from sitin.bots.deletion import Deletion
 from sitin.bots.launching import LaunchSettings
 from sitin.bots.lifecycle import Lifecycle
 from sitin.bots.models import Bot
+from sitin.bots.reports import Reports
 from sitin.bots.requests import CreateBotRequestBody
+from sitin.bots.scheduled.queueing import Queueing
+from sitin.bots.scheduled.requests import CreateScheduledBotRequestBody
+from sitin.bots.scheduled.service import ScheduledBots
 from sitin.bots.service import Bots
 from sitin.bots.store import history
 from sitin.bots.supervisor import Supervisor, SupervisorSettings
 from sitin.bots.watch import Rooms
-from sitin.cli.wiring import address_check
+from sitin.cli.installation import address_check
 from sitin.contract.codes import BotStatus, Platform
 from sitin.contract.spec import BrowserSpec
-from sitin.kit.clock import SystemClock
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
 from sitin.kit.http import OutgoingClient
 from sitin.kit.ids import new_id
 from sitin.kit.wakeups import Wakeups
-from tests.fakes.launcher import FakeHost, FakeLauncher
+from sitin.transcripts.deletion import TranscriptDeletion
+from tests.fakes.clock import RunningClock
+from tests.fakes.jobs import FakeJobs
+from tests.fakes.launcher import FakeBot, FakeHost, FakeLauncher
 from tests.fakes.recordings import FailingStore, FakeTranscripts
 from tests.waiting import until
 
@@ -64,29 +77,79 @@ class Worker:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
+class ChangingPlans(Plans):
+    """The default plans, and those that a test adds."""
+
+    def add(self, plan: Plan) -> None:
+        self._by_name[plan.name] = plan
+
+
 @dataclass
 class House:
     """A team, its bots and the rooms around them."""
 
     database: Database
     caller: Caller
+    clock: RunningClock
+    plans: ChangingPlans
+    ledger: Ledger
+    admission: Admission
     bots: Bots
+    creation: BotCreation
+    deletion: Deletion
+    reports: Reports
+    scheduled: ScheduledBots
+    queueing: Queueing
     rooms: Rooms
     store: FailingStore
+    jobs: FakeJobs
     transcripts: FakeTranscripts
     directory: Path
     workers: list[Worker] = field(default_factory=list)
 
-    async def create(self, **fields: object) -> UUID:
+    async def create(self, *, caller: Caller | None = None, **fields: object) -> UUID:
         body = {"bot_name": "Notes", "meeting_url": MEET_URL, **fields}
         async with self.database.transaction() as session:
-            return await self.bots.create(
-                session, self.caller, CreateBotRequestBody.model_validate(body)
+            return await self.creation.create(
+                session, caller or self.caller, CreateBotRequestBody.model_validate(body)
             )
 
-    async def get(self, bot_id: UUID) -> Bot:
+    async def schedule(
+        self, after: timedelta, *, caller: Caller | None = None, **fields: object
+    ) -> UUID:
+        """A bot that is to join some time from now."""
+        join_at = (self.clock.now() + after).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        body = {"bot_name": "Notes", "meeting_url": MEET_URL, "join_at": join_at, **fields}
         async with self.database.transaction() as session:
-            return await self.bots.get(session, self.caller, bot_id)
+            return await self.scheduled.create(
+                session,
+                caller or self.caller,
+                CreateScheduledBotRequestBody.model_validate(body),
+            )
+
+    async def team(self, plan: Plan | str = UNLIMITED, *, tokens: str = "0") -> Caller:
+        """A further team, on a plan of the default ones or of the test's own."""
+        if isinstance(plan, Plan):
+            self.plans.add(plan)
+        name = plan.name if isinstance(plan, Plan) else plan
+        async with self.database.transaction() as session:
+            team = await create_team(session, name="Further", plan=name)
+            if Decimal(tokens):
+                await self.ledger.grant(session, team.id, Decimal(tokens))
+        return Caller(team.id, Permission.FULL_ACCESS, self.plans.of(name))
+
+    async def account(self, caller: Caller | None = None) -> TokenAccount:
+        """The team's tokens."""
+        async with self.database.transaction() as session:
+            return await self.ledger.lock(session, (caller or self.caller).team_id)
+
+    async def clear_away(self) -> None:
+        """Do the jobs of deleting that wait."""
+        await self.jobs.work([Purging(self.rooms.artifacts).handler()])
+
+    async def get(self, bot_id: UUID, *, caller: Caller | None = None) -> Bot:
+        async with self.database.transaction() as session:
+            return await self.bots.get(session, caller or self.caller, bot_id)
 
     def stored(self, bot_id: UUID) -> dict[str, bytes]:
         """The bot's files in the object store."""
@@ -97,25 +160,32 @@ class House:
             if key.startswith(prefix)
         }
 
-    async def leave(self, bot_id: UUID) -> str:
+    async def leave(self, bot_id: UUID, *, caller: Caller | None = None) -> str:
         async with self.database.transaction() as session:
-            return await self.bots.leave(session, self.caller, bot_id)
+            return await self.bots.leave(session, caller or self.caller, bot_id)
 
     async def statuses(self, bot_id: UUID) -> list[BotStatus]:
         async with self.database.transaction() as session:
             return [BotStatus(line.status) for line in await history(session, bot_id)]
 
-    async def reaches(self, bot_id: UUID, status: BotStatus) -> Bot:
+    async def reaches(
+        self, bot_id: UUID, status: BotStatus, *, caller: Caller | None = None
+    ) -> Bot:
         """The bot, once it is in this status."""
 
         async def is_there() -> bool:
-            return (await self.get(bot_id)).status == status
+            return (await self.get(bot_id, caller=caller)).status == status
 
         await until(is_there)
-        return await self.get(bot_id)
+        return await self.get(bot_id, caller=caller)
 
     def host(self, name: str = "host") -> FakeHost:
         return FakeHost(self.directory / name)
+
+    def the_only_bot(self, bot_id: UUID) -> FakeBot:
+        """The bot's runner, on whichever host it is."""
+        (bot,) = (bot for worker in self.workers for bot in worker.launcher.host.of(bot_id))
+        return bot
 
     def work(self, host: FakeHost, *, host_id: UUID | None = None, **settings: object) -> Worker:
         """Start a worker on a host."""
@@ -149,28 +219,46 @@ class House:
 @pytest.fixture
 async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
     """One team and no worker yet."""
-    clock = SystemClock()
+    clock, plans = RunningClock(), ChangingPlans()
     async with database.transaction() as session:
-        team = await create_team(session, name="Acme", plan=Plan.UNLIMITED)
-    store, transcripts = FailingStore(), FakeTranscripts()
+        team = await create_team(session, name="Acme")
+    store, transcripts, jobs = FailingStore(), FakeTranscripts(), FakeJobs()
     outgoing = OutgoingClient(resolver=resolve_here)
-    lifecycle, keyring = Lifecycle(clock), Keyring([new_key()])
+    keyring, ledger = Keyring([new_key()]), Ledger(clock)
+    lifecycle = Lifecycle(clock, ledger)
+    admission = Admission(ledger=ledger, clock=clock)
+    configurations = Configurations(keyring=keyring, check_address=address_check(outgoing))
     artifacts = Artifacts(
         store=store, keyring=keyring, public_url="https://files.example", clock=clock
     )
     house = House(
         database=database,
-        caller=Caller(team.id, Permission.FULL_ACCESS, team.plan),
-        bots=Bots(
-            lifecycle=lifecycle,
-            artifacts=artifacts,
-            transcripts=transcripts,
-            keyring=keyring,
-            check_address=address_check(outgoing),
-            clock=clock,
+        caller=Caller(team.id, Permission.FULL_ACCESS, plans.of(team.plan)),
+        clock=clock,
+        plans=plans,
+        ledger=ledger,
+        admission=admission,
+        bots=Bots(artifacts=artifacts, transcripts=transcripts, clock=clock),
+        creation=BotCreation(
+            lifecycle=lifecycle, configurations=configurations, admission=admission, clock=clock
         ),
-        rooms=Rooms(database, lifecycle, artifacts, transcripts),
+        deletion=Deletion(
+            artifacts=artifacts, transcripts=TranscriptDeletion(jobs=jobs, clock=clock), jobs=jobs
+        ),
+        reports=Reports(configurations=configurations, clock=clock),
+        scheduled=ScheduledBots(configurations=configurations, clock=clock),
+        queueing=Queueing(
+            database=database,
+            lifecycle=lifecycle,
+            admission=admission,
+            plans=plans,
+            wakeups=Wakeups(database.url),
+            clock=clock,
+            tolerance=timedelta(minutes=15),
+        ),
+        rooms=Rooms(database, lifecycle, artifacts, transcripts, jobs),
         store=store,
+        jobs=jobs,
         transcripts=transcripts,
         directory=tmp_path,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -121,7 +122,7 @@ async def test_a_failed_transcript_fails_the_bot_and_keeps_the_recording(house: 
     ],
 )
 async def test_what_cannot_be_done_yet_fails_and_says_so(
-    house: House, fields: dict[str, object], code: EndReason
+    house: House, fields: dict[str, Any], code: EndReason
 ) -> None:
     host = house.host()
     house.work(host)

@@ -1,4 +1,4 @@
-"""A clock that a test moves."""
+"""Clocks that a test moves."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,3 +14,16 @@ class MovedClock:
 
     def move(self, by: timedelta) -> None:
         self._now += by
+
+
+class RunningClock(MovedClock):
+    """Goes on like the machine's, ahead of it by what it was moved."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    def move(self, by: timedelta) -> None:
+        self._ahead += by

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -24,13 +24,17 @@ class FakeBot:
         self.leaves = 0
         self.discarded = False
         self.leave_ends_it = True
+        self.mark = ""
+        """A word that every file and name of the recording holds."""
+        self.spool_ahead = timedelta(0)
+        """How far the bot's clock is ahead of the machine's."""
         self._grown = asyncio.Condition()
 
     async def emit(self, body: EventBody) -> BotEvent:
         """Append an event to the spool."""
         event = BotEvent(
             seq=len(self.spool) + 1,
-            at=datetime.now(UTC),
+            at=datetime.now(UTC) + self.spool_ahead,
             fencing_token=self.spec.fencing_token,
             body=body,
         )
@@ -64,7 +68,7 @@ class FakeBot:
         for name, kind, content_type, number in files:
             path = self.directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(f"{self.spec.bot_id} {name}".encode())
+            path.write_bytes(f"{self.spec.bot_id} {name} {self.mark}".encode())
             refs.append(
                 ArtifactRef(
                     kind=kind,
@@ -79,8 +83,12 @@ class FakeBot:
             duration=12.5,
             files=tuple(refs),
             participants=(
-                ParticipantRef(participant_id="spaces/1", name="Ada", number=1, spoke=True),
-                ParticipantRef(participant_id="spaces/2", name="Grace", number=2, spoke=False),
+                ParticipantRef(
+                    participant_id="spaces/1", name=f"Ada{self.mark}", number=1, spoke=True
+                ),
+                ParticipantRef(
+                    participant_id="spaces/2", name=f"Grace{self.mark}", number=2, spoke=False
+                ),
             ),
         )
 

@@ -12,16 +12,23 @@ from tests.fakes.storage import FakeObjectStore
 
 
 class FailingStore(FakeObjectStore):
-    """A store in memory; ``put_file`` first raises what a test has put into ``fails_with``."""
+    """A store in memory that first raises what a test has put into its lists."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fails_with: list[Exception] = []
+        """For ``put_file``."""
+        self.deleting_fails_with: list[Exception] = []
 
     async def put_file(self, key: str, path: Path, *, content_type: str) -> None:
         if self.fails_with:
             raise self.fails_with.pop(0)
         await super().put_file(key, path, content_type=content_type)
+
+    async def delete(self, key: str) -> None:
+        if self.deleting_fails_with:
+            raise self.deleting_fails_with.pop(0)
+        await super().delete(key)
 
 
 class FakeTranscripts:

@@ -11,10 +11,13 @@ import pytest
 import typer.main
 from fastapi.routing import APIRoute
 
+from sitin.accounts.ledger import TokenRates
+from sitin.accounts.plans import DEFAULTS
 from sitin.api.app import ROUTERS
 from sitin.cli.main import app
 from sitin.cli.settings import Settings
 from sitin.contract.codes import BotStatus, EndReason
+from sitin.kit.errors import SitinError
 from sitin.providers.transcription.settings import TranscriptionSettings
 
 pytestmark = pytest.mark.unit
@@ -114,6 +117,16 @@ def test_every_setting_is_told_and_no_other() -> None:
     assert everywhere - fields == set(), "settings that are not there"
 
 
+def test_every_plan_is_told_as_it_is() -> None:
+    page = read("docs/operating.md")
+    for plan in DEFAULTS:
+        numbers = (plan.writes_per_second, plan.bots_per_day, plan.retention_days)
+        shown = " | ".join("no limit" if one is None else str(one) for one in numbers)
+        assert f"| `{plan.name}` | {shown} |" in page
+    for name, rate in TokenRates.model_fields.items():
+        assert re.search(rf"`{name}`\s+\({re.escape(str(rate.default))}\)", page), name
+
+
 def test_every_command_and_option_is_told() -> None:
     block = read("docs/operating.md").partition("```\n")[2].partition("```")[0]
     told = re.split(r"(?=^sitin )", block, flags=re.MULTILINE)
@@ -154,8 +167,14 @@ def metrics() -> Iterator[str]:
                     yield name
 
 
+def descendants(base: type[SitinError]) -> Iterator[type[SitinError]]:
+    for one in base.__subclasses__():
+        yield one
+        yield from descendants(one)
+
+
 def test_statuses_and_codes_that_pages_name_are_there() -> None:
-    codes = {*EndReason}
+    codes = {*EndReason, *(error.code for error in descendants(SitinError))}
     for page in PAGES:
         text = page.read_text()
         named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text))

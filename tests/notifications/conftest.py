@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from sitin.accounts.plans import Plan
 from sitin.accounts.service import create_team
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
@@ -109,7 +108,7 @@ class Post:
 async def post(database: Database) -> AsyncIterator[Post]:
     """One team without endpoints, and nobody delivering yet."""
     async with database.transaction() as session:
-        team = await create_team(session, name="Acme", plan=Plan.UNLIMITED)
+        team = await create_team(session, name="Acme")
     receiver, key = Receiver(), new_key()
     async with serving(receiver) as url:
         post = Post(database, Keyring([key]), key, MovedClock(), team.id, receiver, url)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import svix
 
-from sitin.accounts.plans import Plan
 from sitin.accounts.service import create_team
 from sitin.notifications.dispatch import LANE_WIDTH
 from sitin.notifications.errors import UnknownEventError
@@ -47,7 +46,7 @@ async def test_endpoints_get_the_events_they_want(post: Post) -> None:
     await post.endpoint("/all")
     await post.endpoint("/ends", ["bot.completed", "bot.failed"])
     async with post.database.transaction() as session:
-        other = await create_team(session, name="Other", plan=Plan.UNLIMITED)
+        other = await create_team(session, name="Other")
     await post.endpoint("/theirs", team_id=other.id)
     post.deliver()
     await post.publish(EventType.BOT_STATUS_CHANGE)

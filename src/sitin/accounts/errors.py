@@ -1,5 +1,8 @@
 """Errors of accounts, as the API and the commands show them."""
 
+from collections.abc import Iterable
+from decimal import Decimal
+
 from sitin.kit.errors import OperatorError, SitinError
 
 
@@ -19,5 +22,67 @@ class ForbiddenError(SitinError):
     title = "Forbidden"
 
 
+class OwnKeyNotAllowedError(SitinError):
+    """The plan lets no bot bring a key of its own for the transcription provider."""
+
+    code = "FST_ERR_BYOK_TRANSCRIPTION_NOT_ENABLED_ON_PLAN"
+    status = 403
+    title = "Forbidden"
+
+    def __init__(self, plan: str) -> None:
+        super().__init__(
+            f"transcription_config.api_key: the plan {plan} does not allow keys of your own; leave "
+            "it out, or change the plan."
+        )
+
+
+class InsufficientTokensError(SitinError):
+    """Fewer tokens are available than have to be reserved."""
+
+    code = "FST_ERR_INSUFFICIENT_TOKENS"
+    status = 402
+    title = "Payment Required"
+
+    def __init__(self, *, available: Decimal, needed: Decimal) -> None:
+        super().__init__(
+            f"A bot needs {plain(needed)} tokens to begin with, and your team has "
+            f"{plain(max(available, Decimal(0)))} available."
+        )
+
+
+class TooManyRequestsError(SitinError):
+    """The team writes faster than its plan allows."""
+
+    code = "FST_ERR_TOO_MANY_REQUESTS"
+    status = 429
+    title = "Too Many Requests"
+
+    def __init__(self, *, limit: int, retry_after: int, headers: dict[str, str]) -> None:
+        super().__init__(
+            f"Your team may write {limit} times a second; try again in {retry_after} s.",
+        )
+        self.headers = headers | {"retry-after": str(retry_after)}
+        self.fields = {"retryAfter": retry_after}
+
+
 class UnknownTeamError(OperatorError):
     """A command named a team that is not there."""
+
+
+class UnknownKeyError(OperatorError):
+    """A command named an API key that is not there."""
+
+
+class UnknownPlanError(OperatorError):
+    """Nobody has defined this plan."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"There is no plan {name!r}; the plans are {', '.join(known)}, and SITIN_PLANS adds "
+            "others."
+        )
+
+
+def plain(amount: Decimal) -> str:
+    """A number of tokens as people write it: ``0.5``, not ``0.500000``."""
+    return f"{amount.normalize():f}"

@@ -1,10 +1,24 @@
-"""Tables of teams and API keys. Used within accounts."""
+"""Tables of teams, API keys, tokens and write limits. Used within accounts."""
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, String, func
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    String,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sitin.kit.database import Base
@@ -26,7 +40,7 @@ class Team(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(255))
     plan: Mapped[str] = mapped_column(String(64))
-    """The name of a plan in ``sitin.accounts.plans``."""
+    """The name of a plan; ``sitin.accounts.plans`` tells what it allows."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -47,3 +61,83 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Exact to a minute."""
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class EntryKind(StrEnum):
+    """What a line of the token ledger does."""
+
+    GRANT = "grant"
+    RESERVE = "reserve"
+    """A queued bot holds tokens back."""
+    RELEASE = "release"
+    """A bot that has ended gives back what it held."""
+    CONSUME = "consume"
+    """A bot that has ended has used tokens."""
+
+
+_AMOUNT = Numeric(20, 6)
+
+
+class TokenAccount(Base):
+    """The totals of a team's ledger; its row is locked by whoever decides by them."""
+
+    __tablename__ = "token_accounts"
+    __table_args__ = (CheckConstraint("reserved >= 0", name="reserved"),)
+
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
+    granted: Mapped[Decimal] = mapped_column(_AMOUNT, default=Decimal(0), server_default=text("0"))
+    consumed: Mapped[Decimal] = mapped_column(_AMOUNT, default=Decimal(0), server_default=text("0"))
+    reserved: Mapped[Decimal] = mapped_column(_AMOUNT, default=Decimal(0), server_default=text("0"))
+
+    @property
+    def balance(self) -> Decimal:
+        """Tokens not used yet; below zero when a bot stayed longer than there were tokens for."""
+        return self.granted - self.consumed
+
+    @property
+    def available(self) -> Decimal:
+        """Tokens neither used nor held back."""
+        return self.balance - self.reserved
+
+
+class TokenEntry(Base):
+    """A line of the ledger; a trigger lets nobody change or remove one."""
+
+    __tablename__ = "token_entries"
+    __table_args__ = (
+        Index("ix_token_entries_team_id_id", "team_id", "id"),
+        # A bot holds, gives back and uses once.
+        Index(
+            "uq_token_entries_bot_id_kind",
+            "bot_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("bot_id IS NOT NULL"),
+        ),
+        CheckConstraint("kind IN ('grant', 'reserve', 'release', 'consume')", name="kind"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("(kind = 'grant') = (bot_id IS NULL)", name="bot"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
+    kind: Mapped[EntryKind] = mapped_column(String(16))
+    amount: Mapped[Decimal] = mapped_column(_AMOUNT)
+    bot_id: Mapped[UUID | None]
+    parts: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    """What a bot used, by part: recording, waiting, transcription, streaming."""
+    note: Mapped[str | None] = mapped_column(Text)
+    """Why tokens were granted."""
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class WriteBucket(Base):
+    """How much a team may write at a moment; not logged, a crash fills it."""
+
+    __tablename__ = "write_buckets"
+    __table_args__ = {"prefixes": ["UNLOGGED"]}  # noqa: RUF012 - SQLAlchemy's form
+
+    team_id: Mapped[UUID] = mapped_column(primary_key=True)
+    level: Mapped[float]
+    """Writes left at ``at``."""
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

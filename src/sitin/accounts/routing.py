@@ -1,7 +1,9 @@
 """The kind of route that needs an API key. Used by every room's ``routes``.
 
-The key is checked before a byte of the body is read, and the whole request, check included, is one
-transaction: it is committed before the answer is sent, and an error rolls it back.
+Before a byte of the body is read, the key is checked and a write is counted, in a transaction of
+their own. Then the body is read, and only then the request's transaction begins, so that a client
+that sends slowly holds no connection. It is committed before the answer is sent, and an error
+rolls it back.
 """
 
 from collections.abc import Callable, Coroutine
@@ -11,10 +13,14 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sitin.accounts.limits import WritesLeft, take_write
+from sitin.accounts.plans import Plans
 from sitin.accounts.service import KEY_HEADER, Caller, authenticate
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.kit.requests import JsonRequest
+
+_READING = frozenset({"GET", "HEAD"})
 
 
 class KeyedRoute(APIRoute):
@@ -25,26 +31,40 @@ class KeyedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, within a transaction and behind the check of the key."""
         handle = super().get_route_handler()
-        operation_id = self.operation_id or self.name
 
         async def with_key(request: Request) -> Response:
+            caller, left = await self._admit(request)
+            request.state.caller = caller
+            read = JsonRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                # Read here, where our errors pass as they are; the framework finds it read.
+                await read.read(required=self.body_field.field_info.is_required())
             database: Database = request.app.state.database
-            clock: Clock = request.app.state.clock
             async with database.transaction() as session:
                 request.state.session = session
-                request.state.caller = await authenticate(
-                    session,
-                    request.headers.get(KEY_HEADER),
-                    operation_id=operation_id,
-                    now=clock.now(),
-                )
-                read = JsonRequest(request.scope, request.receive)
-                if self.body_field is not None:
-                    # Read here, where our errors pass as they are; the framework finds it read.
-                    await read.json()
-                return await handle(read)
+                response = await handle(read)
+            if left is not None:
+                response.headers.update(left.headers)
+            return response
 
         return with_key
+
+    async def _admit(self, request: Request) -> tuple[Caller, WritesLeft | None]:
+        """Who calls, and what their team may still write, this request counted in."""
+        database: Database = request.app.state.database
+        clock: Clock = request.app.state.clock
+        plans: Plans = request.app.state.plans
+        async with database.transaction() as session:
+            caller = await authenticate(
+                session,
+                request.headers.get(KEY_HEADER),
+                operation_id=self.operation_id or self.name,
+                plans=plans,
+                now=clock.now(),
+            )
+            if request.method in _READING:
+                return caller, None
+            return caller, await take_write(session, caller.team_id, caller.plan)
 
 
 def _session(request: Request) -> AsyncSession:

@@ -1,16 +1,22 @@
-"""Teams and API keys: make, look up, check. Used by routes and commands."""
+"""Teams and API keys: make, look up, check, revoke. Used by routes and commands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sitin.accounts.errors import ForbiddenError, UnauthorizedError, UnknownTeamError
-from sitin.accounts.models import ApiKey, Permission, Team
+from sitin.accounts.errors import (
+    ForbiddenError,
+    UnauthorizedError,
+    UnknownKeyError,
+    UnknownTeamError,
+)
+from sitin.accounts.models import ApiKey, Permission, Team, TokenAccount
 from sitin.accounts.permissions import allows
-from sitin.accounts.plans import Plan
+from sitin.accounts.plans import UNLIMITED, Plan, Plans
 from sitin.kit.crypto import hash_api_key, new_api_key
 
 KEY_HEADER = "x-meeting-baas-api-key"
@@ -23,7 +29,7 @@ class Caller:
 
     team_id: UUID
     permission: Permission
-    plan: str
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,35 @@ class NewKey:
     text: str
 
 
-async def create_team(session: AsyncSession, *, name: str, plan: Plan = Plan.UNLIMITED) -> Team:
-    """Make a team without keys."""
+async def create_team(session: AsyncSession, *, name: str, plan: str = UNLIMITED) -> Team:
+    """Make a team without keys and tokens, on the plan of this name."""
     team = Team(name=name, plan=plan)
     session.add(team)
     await session.flush()
+    session.add(TokenAccount(team_id=team.id))
+    await session.flush()
     return team
+
+
+async def teams(session: AsyncSession) -> Sequence[tuple[Team, TokenAccount]]:
+    """Every team with its tokens, oldest first."""
+    query = (
+        select(Team, TokenAccount)
+        .join(TokenAccount, TokenAccount.team_id == Team.id)
+        .order_by(Team.created_at, Team.id)
+    )
+    return [(team, account) for team, account in await session.execute(query)]
+
+
+async def plans_in_use(session: AsyncSession) -> Sequence[str]:
+    """The names of the plans that teams are on."""
+    return (await session.scalars(select(Team.plan).distinct())).all()
+
+
+async def plan_names(session: AsyncSession, team_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The name of each team's plan."""
+    rows = await session.execute(select(Team.id, Team.plan).where(Team.id.in_(team_ids)))
+    return {row.id: row.plan for row in rows}
 
 
 async def team_named(session: AsyncSession, name: str) -> Team | None:
@@ -68,8 +97,31 @@ async def create_key(session: AsyncSession, *, team_id: UUID, permission: Permis
     return NewKey(id=key.id, text=text)
 
 
+async def keys_of(session: AsyncSession, team_id: UUID) -> Sequence[ApiKey]:
+    """A team's keys, oldest first, revoked ones too."""
+    query = select(ApiKey).where(ApiKey.team_id == team_id).order_by(ApiKey.created_at, ApiKey.id)
+    return (await session.scalars(query)).all()
+
+
+async def revoke_key(session: AsyncSession, key_id: UUID, *, now: datetime) -> ApiKey:
+    """Let a key open nothing any more; doing it again changes nothing. Raises ``UnknownKeyError``.
+
+    Requests that were let in before go on to their end.
+    """
+    statement = (
+        update(ApiKey)
+        .where(ApiKey.id == key_id)
+        .values(revoked_at=func.coalesce(ApiKey.revoked_at, now))
+        .returning(ApiKey)
+    )
+    key = (await session.scalars(statement)).one_or_none()
+    if key is None:
+        raise UnknownKeyError(f"There is no API key {key_id}: `sitin key list` shows a team's.")
+    return key
+
+
 async def authenticate(
-    session: AsyncSession, key: str | None, *, operation_id: str, now: datetime
+    session: AsyncSession, key: str | None, *, operation_id: str, plans: Plans, now: datetime
 ) -> Caller:
     """Who calls with this key. Raises ``UnauthorizedError`` or ``ForbiddenError``."""
     if not key:
@@ -89,7 +141,7 @@ async def authenticate(
         )
     if row.last_used_at is None or row.last_used_at < now - _LAST_USED_EXACT_TO:
         await _note_use(session, row.id, now)
-    return Caller(team_id=row.team_id, permission=permission, plan=row.plan)
+    return Caller(team_id=row.team_id, permission=permission, plan=plans.of(row.plan))
 
 
 async def _note_use(session: AsyncSession, key_id: UUID, now: datetime) -> None:

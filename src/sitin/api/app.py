@@ -2,32 +2,43 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 
+from sitin.accounts.plans import Plans
 from sitin.api import errors, health
 from sitin.api.openapi import document
 from sitin.artifacts import routes as artifacts
 from sitin.artifacts.service import Artifacts
 from sitin.bots import routes as bots
+from sitin.bots.creation import BotCreation
+from sitin.bots.deletion import Deletion
 from sitin.bots.events import router as bot_webhooks
+from sitin.bots.reports import Reports
+from sitin.bots.scheduled import routes as scheduled_bots
+from sitin.bots.scheduled.service import ScheduledBots
 from sitin.bots.service import Bots
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 
-ROUTERS = (bots.router, artifacts.router, health.router)
+ROUTERS = (scheduled_bots.router, bots.router, artifacts.router, health.router)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the routes work with."""
+    """What the routes work with; each is in the app's state under its name."""
 
     database: Database
     clock: Clock
+    plans: Plans
     bots: Bots
+    bot_creation: BotCreation
+    bot_deletion: Deletion
+    bot_reports: Reports
+    scheduled_bots: ScheduledBots
     artifacts: Artifacts
 
 
@@ -46,10 +57,8 @@ def create_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.database = services.database
-    app.state.clock = services.clock
-    app.state.bots = services.bots
-    app.state.artifacts = services.artifacts
+    for service in fields(services):
+        setattr(app.state, service.name, getattr(services, service.name))
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -1,5 +1,6 @@
 """Renders every error in the contract's body. Used by ``api.app``."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -10,7 +11,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
-from sitin.kit.errors import SitinError
+from sitin.kit.errors import OperatorError, SitinError
+from sitin.kit.requests import sentence_of
 
 _CODES = {
     404: "FST_ERR_NOT_FOUND",
@@ -25,6 +27,8 @@ log = structlog.get_logger(__name__)
 def install(app: FastAPI) -> None:
     """Have this app's errors rendered here."""
     app.add_exception_handler(SitinError, _known)
+    # What the operator has to mend is not for customers to read.
+    app.add_exception_handler(OperatorError, _unforeseen)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unforeseen)
@@ -37,7 +41,8 @@ def error_response(
     code: str,
     message: str,
     details: str | None = None,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """An error as the contract writes it; a 400 has no ``details``."""
     body: dict[str, Any] = {
@@ -49,6 +54,7 @@ def error_response(
     }
     if status != HTTPStatus.BAD_REQUEST:
         body["details"] = details
+    body |= fields or {}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
@@ -60,6 +66,8 @@ async def _known(_request: Request, error: Exception) -> JSONResponse:
         code=error.code,
         message=error.message,
         details=error.details,
+        headers=error.headers,
+        fields=error.fields,
     )
 
 
@@ -69,21 +77,8 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
         400,
         error="Bad Request",
         code="FST_ERR_VALIDATION",
-        message=" ".join(dict.fromkeys(_sentence(one) for one in error.errors())),
+        message=sentence_of(error.errors()),
     )
-
-
-def _sentence(error: dict[str, Any]) -> str:
-    """One problem as ``field: what is wrong.``"""
-    where, *path = error["loc"]
-    # A union's branches are no names of the client's; fields and positions are.
-    names = [str(part) for part in path if isinstance(part, int) or part.islower()]
-    field = ".".join(names) or where
-    if error["type"] == "missing":
-        what = "is required"
-    else:
-        what = error["msg"].removeprefix("Value error, ").rstrip(".")
-    return f"{field}: {what}."
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """The document of the API, generated from the code. Used by ``api.app``."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,6 +8,12 @@ from fastapi.openapi.utils import get_openapi
 
 from sitin.accounts.routing import KeyedRoute
 from sitin.accounts.service import KEY_HEADER
+
+_GIVES = {
+    "createBot": ("/v2/bots/{bot_id}", "$response.body#/data/bot_id"),
+    "createScheduledBot": ("/v2/bots/scheduled/{bot_id}", "$response.body#/data/bot_id"),
+}
+"""Operations whose answer holds an id, the paths it goes into, and where it is."""
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -26,6 +33,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         for method, operation in path.items():
             if method in _METHODS:
                 _mend(operation)
+    _link(generated["paths"])
     components = generated["components"]
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
@@ -48,3 +56,20 @@ def _mend(operation: dict[str, Any]) -> None:
         # A parameter with a default that the contract calls required all the same.
         if parameter["schema"].pop("x-required", False):
             parameter["required"] = True
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """Say where the id of what was created goes next."""
+    operations = {
+        operation["operationId"]: (path, operation)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if method in _METHODS
+    }
+    for giver, (prefix, where) in _GIVES.items():
+        (parameter,) = re.findall(r"{(.*)}", prefix)
+        operations[giver][1]["responses"]["201"]["links"] = {
+            name: {"operationId": name, "parameters": {parameter: where}}
+            for name, (path, _) in operations.items()
+            if path.startswith(prefix)
+        }

@@ -18,15 +18,83 @@ class BotNotFoundError(SitinError):
 
 
 class BotStatusError(SitinError):
-    """The bot is in a status that does not allow this."""
+    """The bot, or the scheduled bot, is in a status that does not allow this."""
 
     code = "FST_ERR_BOT_STATUS"
     status = 409
     title = "Conflict"
 
-    def __init__(self, bot_id: UUID, status: BotStatus) -> None:
+    def __init__(self, bot_id: UUID, status: str) -> None:
         super().__init__(
             f"Status of bot '{bot_id}' is: {status}. Operation not permitted in this state."
+        )
+
+
+class BotNotEditableError(SitinError):
+    """A scheduled bot joins too soon to be changed any more."""
+
+    code = "FST_ERR_BOT_STATUS"
+    status = 409
+    title = "Conflict"
+
+    def __init__(self, bot_id: UUID, minutes: int) -> None:
+        super().__init__(
+            f"Bot '{bot_id}' joins in less than {minutes} minutes. Operation not permitted in this "
+            "state."
+        )
+
+
+class DailyBotCapError(SitinError):
+    """The team has created as many bots within a day as its plan allows."""
+
+    code = "FST_ERR_DAILY_BOT_CAP_REACHED"
+    status = 429
+    title = "Too Many Requests"
+
+    def __init__(self, created: int) -> None:
+        super().__init__(
+            f"Daily bot cap has been reached: {created} bots created within the last 24 hours"
+        )
+
+
+class BotAlreadyExistsError(SitinError):
+    """The meeting has a bot of this team already, and this one wanted to be alone."""
+
+    code = "FST_ERR_BOT_ALREADY_EXISTS"
+    status = 409
+    title = "Conflict"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A bot of your team was sent to this meeting within the last 5 minutes; set "
+            "allow_multiple_bots to true to send another."
+        )
+
+
+class CallbackNotConfiguredError(SitinError):
+    """There is nowhere to call back to."""
+
+    code = "FST_ERR_CALLBACK_NOT_CONFIGURED"
+    status = 409
+    title = "Conflict"
+
+    def __init__(self, bot_id: UUID) -> None:
+        super().__init__(
+            f"Bot '{bot_id}' has no callback: give one in the body, with a url, to send it there."
+        )
+
+
+class NotTranscribedError(SitinError):
+    """Callbacks are sent again for bots with a transcription only."""
+
+    code = "FST_ERR_BOT_STATUS"
+    status = 409
+    title = "Conflict"
+
+    def __init__(self, bot_id: UUID) -> None:
+        super().__init__(
+            f"Bot '{bot_id}' was created without transcription. Operation not permitted in this "
+            "state."
         )
 
 

@@ -1,23 +1,28 @@
 """Changes a bot's status, and applies what runners and transcripts report. Used within bots.
 
 ``Lifecycle.change_status`` is the only writer of a status. It writes the status, its line of the
-history and the message for webhooks in the caller's transaction; a race is settled by the guard of
-its UPDATE, and a trigger refuses what the table of moves does not hold.
+history, the message for webhooks and, at the end, what the bot cost, in the caller's transaction; a
+race is settled by the guard of its UPDATE, and a trigger refuses what the table of moves does not
+hold.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import delete, select, update
+from sqlalchemy import insert as core_insert
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sitin.accounts.ledger import Ledger
 from sitin.bots import payloads, store
+from sitin.bots.charges import WAITED_FOR_NOTHING, charges
 from sitin.bots.endings import Ending, judge, steps_after_storing, steps_out_of_call
+from sitin.bots.erasing import erased
 from sitin.bots.errors import IllegalMoveError
 from sitin.bots.models import Bot, Event, Participant, StatusChange
 from sitin.bots.statuses import FINAL, REPORTED_BY_RUNNER, before
@@ -33,7 +38,13 @@ from sitin.contract.events import (
 from sitin.contract.recording import ParticipantRef, Recording
 from sitin.kit.clock import Clock
 from sitin.notifications.events import EventType
-from sitin.notifications.service import Callback, publish
+from sitin.notifications.service import (
+    BotMessage,
+    Callback,
+    is_wanted,
+    publish,
+    publish_all,
+)
 
 _IN_CALL = frozenset({BotStatus.IN_CALL_NOT_RECORDING, BotStatus.IN_CALL_RECORDING})
 
@@ -47,14 +58,42 @@ log = structlog.get_logger(__name__)
 class Lifecycle:
     """What happens to a bot, applied to its rows in the caller's transaction."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, ledger: Ledger) -> None:
         self._clock = clock
+        self._ledger = ledger
 
     async def begin(self, session: AsyncSession, bot: Bot) -> None:
         """Add a new bot, ``queued``."""
         session.add(bot)
         await session.flush()
         await self._note(session, bot, BotStatus.QUEUED, at=bot.status_at, message=None)
+
+    async def begin_all(
+        self, session: AsyncSession, team_id: UUID, bot_ids: Sequence[UUID], *, at: datetime
+    ) -> None:
+        """Tell of bots of a team that were added ``queued`` by other means."""
+        lines = [{"bot_id": one, "status": BotStatus.QUEUED, "at": at} for one in bot_ids]
+        await session.execute(core_insert(StatusChange), lines)
+        event = EventType.BOT_STATUS_CHANGE
+        if not await is_wanted(session, team_id, event):
+            return
+        rows = await session.execute(
+            select(Bot.id, Bot.event_id, Bot.extra).where(Bot.id.in_(bot_ids))
+        )
+        await publish_all(
+            session,
+            team_id=team_id,
+            event=event,
+            messages=[
+                BotMessage(
+                    bot_id=row.id,
+                    data=payloads.status_change(row.id, row.event_id, BotStatus.QUEUED, at=at),
+                    extra=row.extra,
+                )
+                for row in rows
+            ],
+            at=self._clock.now(),
+        )
 
     async def change_status(
         self,
@@ -94,22 +133,33 @@ class Lifecycle:
             session,
             team_id=bot.team_id,
             event=EventType.BOT_STATUS_CHANGE,
-            data=payloads.status_change(bot, status, at=at, message=message),
+            data=payloads.status_change(
+                bot.id,
+                bot.event_id,
+                status,
+                at=at,
+                message=message,
+                recording_started_at=bot.recording_started_at,
+            ),
             extra=bot.extra,
             at=now,
             bot_id=bot.id,
         )
         if status in FINAL:
+            await self._settle_tokens(session, bot)
             await self._announce_end(session, bot, now)
 
+    async def _settle_tokens(self, session: AsyncSession, bot: Bot) -> None:
+        waited = timedelta(0)
+        if bot.error_code in WAITED_FOR_NOTHING:
+            waited = await store.waited(session, bot.id)
+        parts = charges(bot, self._ledger.rates, waited=waited)
+        await self._ledger.settle(session, bot.team_id, bot.id, parts)
+
     async def _announce_end(self, session: AsyncSession, bot: Bot, now: datetime) -> None:
-        if BotStatus(bot.status) is BotStatus.COMPLETED:
-            people = await store.participants(session, bot.id)
-            event, data = EventType.BOT_COMPLETED, payloads.completed(bot, people, at=now)
-        else:
-            event, data = EventType.BOT_FAILED, payloads.failed(bot, at=now)
+        event, data = await final_payload(session, bot, at=now)
         callback = None
-        if bot.callback_url is not None:
+        if bot.callback_enabled and bot.callback_url is not None:
             callback = Callback(bot.callback_url, bot.callback_method, bot.callback_secret)
         await publish(
             session,
@@ -125,8 +175,10 @@ class Lifecycle:
     async def apply(self, session: AsyncSession, bot: Bot, event: BotEvent) -> None:
         """Apply a runner's event, once however often it is told.
 
-        The bot's row is locked and the sender holds its lease.
+        The bot's row is locked and the sender holds its lease. Of a bot whose data was deleted,
+        nothing about people is kept.
         """
+        body = erased(event.body) if bot.artifacts_deleted else event.body
         noted = await session.scalar(
             insert(Event)
             .values(
@@ -134,22 +186,23 @@ class Lifecycle:
                 fencing_token=event.fencing_token,
                 seq=event.seq,
                 at=event.at,
-                body=event.body.model_dump(mode="json"),
+                body=body.model_dump(mode="json"),
             )
             .on_conflict_do_nothing()
             .returning(Event.seq)
         )
         if noted is None:
             return
-        match event.body:
-            case StatusReached() as body:
+        match body:
+            case StatusReached():
                 await self._reach(session, bot, body, event.at)
-            case ParticipantSeen() as body:
-                await _see(session, bot.id, body)
-            case UnexpectedSeen() as body:
+            case ParticipantSeen():
+                if not bot.artifacts_deleted:
+                    await _see(session, bot.id, body)
+            case UnexpectedSeen():
                 UNEXPECTED.inc()
                 log.warning("unexpected_page", bot_id=str(bot.id), what=body.what)
-            case Ended() as body:
+            case Ended():
                 await self._leave_call(session, bot, body, event.at)
             case ParticipantLeft():
                 pass
@@ -192,7 +245,7 @@ class Lifecycle:
         ending = ending_of(bot, body)
         bot.stored_at = now
         if body.recording is not None:
-            await _replace_participants(session, bot.id, body.recording.participants)
+            await _replace_participants(session, bot, body.recording.participants)
         await session.flush()
         steps = steps_after_storing(BotStatus(bot.status), ending, transcribe=transcribe)
         await self._walk(session, bot, steps, ending, now)
@@ -212,13 +265,14 @@ class Lifecycle:
         await self._walk(session, bot, steps, ending, now)
         ENDED.labels(ending.reason.value).inc()
 
-    async def note_late_recording(self, session: AsyncSession, bot_id: UUID, ended: Ended) -> None:
+    async def note_late_recording(self, session: AsyncSession, bot_id: UUID, ended: Ended) -> Bot:
         """Take up what a runner recorded whose bot had been given up as lost; its end stays."""
         bot = await lock(session, bot_id)
         bot.stored_at = self._clock.now()
         if ended.recording is not None:
             bot.duration = ended.recording.duration
-            await _replace_participants(session, bot_id, ended.recording.participants)
+            await _replace_participants(session, bot, ended.recording.participants)
+        return bot
 
     async def _recording_of(self, session: AsyncSession, bot_id: UUID) -> Recording | None:
         ended = await store.ended_event(session, bot_id)
@@ -262,6 +316,20 @@ class Lifecycle:
                 fields = {"transcription_status": TranscriptionStatus.QUEUED}
             message = ending.message if ending.failed else None
             await self.change_status(session, bot, status, at=at, message=message, fields=fields)
+
+
+async def final_payload(
+    session: AsyncSession, bot: Bot, *, at: datetime
+) -> tuple[EventType, dict[str, Any]]:
+    """What webhooks and callbacks say about the end of a bot that is completed or failed."""
+    if BotStatus(bot.status) is BotStatus.COMPLETED:
+        people = await store.participants(session, bot.id)
+        return EventType.BOT_COMPLETED, payloads.completed(bot, people, at=at)
+    assert bot.error_code is not None
+    assert bot.error_message is not None
+    return EventType.BOT_FAILED, payloads.failed(
+        bot.id, bot.event_id, code=bot.error_code, message=bot.error_message, at=at
+    )
 
 
 def ending_of(bot: Bot, body: Ended) -> Ending:
@@ -310,13 +378,15 @@ async def _see(session: AsyncSession, bot_id: UUID, body: ParticipantSeen) -> No
 
 
 async def _replace_participants(
-    session: AsyncSession, bot_id: UUID, people: Sequence[ParticipantRef]
+    session: AsyncSession, bot: Bot, people: Sequence[ParticipantRef]
 ) -> None:
     """The recording's own list of who was there holds in the end."""
-    await session.execute(delete(Participant).where(Participant.bot_id == bot_id))
+    if bot.artifacts_deleted:
+        return
+    await session.execute(delete(Participant).where(Participant.bot_id == bot.id))
     session.add_all(
         Participant(
-            bot_id=bot_id,
+            bot_id=bot.id,
             participant_id=person.participant_id,
             number=person.number,
             name=person.name,

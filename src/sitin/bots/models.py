@@ -30,27 +30,8 @@ fencing_tokens = Sequence("bot_fencing_tokens", metadata=Base.metadata)
 _NULLABLE_JSON = JSONB(none_as_null=True)
 
 
-class Bot(Base):
-    """A bot: what was asked for, and how far it is."""
-
-    __tablename__ = "bots"
-    __table_args__ = (
-        Index("ix_bots_team_id_created_at", "team_id", text("created_at DESC"), text("id DESC")),
-        # The queue: what no worker has taken yet, oldest first.
-        Index("ix_bots_queued", "created_at", "id", postgresql_where=text("status = 'queued'")),
-        CheckConstraint("platform IN ('meet', 'teams', 'zoom')", name="platform"),
-        CheckConstraint(
-            "recording_mode IN ('speaker_view', 'gallery_view', 'audio_only')",
-            name="recording_mode",
-        ),
-        CheckConstraint("callback_method IN ('POST', 'PUT')", name="callback_method"),
-        CheckConstraint("(status IN ('completed', 'failed')) = (ended_at IS NOT NULL)", name="end"),
-        CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="error"),
-    )
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+class BotConfiguration:
+    """What a customer asks of a bot: the columns of every table of bots, queued or yet to come."""
 
     bot_name: Mapped[str] = mapped_column(String(255))
     bot_image: Mapped[str | None] = mapped_column(Text)
@@ -75,11 +56,65 @@ class Bot(Base):
     """The customer's parameters for the engine, passed on unchanged."""
     transcription_api_key: Mapped[str | None] = mapped_column(Text)
     """The customer's own key, encrypted."""
+    callback_enabled: Mapped[bool]
     callback_url: Mapped[str | None] = mapped_column(Text)
-    """Set when a callback is enabled."""
     callback_method: Mapped[str] = mapped_column(String(4))
     callback_secret: Mapped[str | None] = mapped_column(Text)
     """Encrypted."""
+    event_id: Mapped[UUID | None]
+    """The calendar event that the bot goes to, if it does so because of one."""
+
+
+CONFIGURATION = tuple(name for name in BotConfiguration.__annotations__ if not name.startswith("_"))
+"""The names of those columns."""
+
+
+def configuration_checks() -> tuple[CheckConstraint, ...]:
+    """What holds of those columns in each of the tables."""
+    return (
+        CheckConstraint("platform IN ('meet', 'teams', 'zoom')", name="platform"),
+        CheckConstraint(
+            "recording_mode IN ('speaker_view', 'gallery_view', 'audio_only')",
+            name="recording_mode",
+        ),
+        CheckConstraint("callback_method IN ('POST', 'PUT')", name="callback_method"),
+        CheckConstraint("NOT callback_enabled OR callback_url IS NOT NULL", name="callback"),
+    )
+
+
+class Bot(BotConfiguration, Base):
+    """A bot: what was asked for, and how far it is."""
+
+    __tablename__ = "bots"
+    __table_args__ = (
+        # Lists, newest first: of a team; of a team by status and platform.
+        Index("ix_bots_team_id_created_at", "team_id", text("created_at DESC"), text("id DESC")),
+        Index(
+            "ix_bots_team_id_status_platform_created_at",
+            "team_id",
+            "status",
+            "platform",
+            text("created_at DESC"),
+            text("id DESC"),
+        ),
+        Index("ix_bots_team_id_ended_at", "team_id", "ended_at"),
+        # The queue: what no worker has taken yet, oldest first.
+        Index("ix_bots_queued", "created_at", "id", postgresql_where=text("status = 'queued'")),
+        # What the sweep by the plan's days has to look at.
+        Index(
+            "ix_bots_kept",
+            "team_id",
+            "ended_at",
+            postgresql_where=text("NOT artifacts_deleted AND ended_at IS NOT NULL"),
+        ),
+        *configuration_checks(),
+        CheckConstraint("(status IN ('completed', 'failed')) = (ended_at IS NOT NULL)", name="end"),
+        CheckConstraint("(status = 'failed') = (error_code IS NOT NULL)", name="error"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
     status: Mapped[BotStatus] = mapped_column(String(32))
     """Changed by ``sitin.bots.lifecycle.change_status`` only; a trigger refuses illegal moves."""
@@ -102,6 +137,55 @@ class Bot(Base):
     transcription_ids: Mapped[list[str] | None] = mapped_column(_NULLABLE_JSON)
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
+
+
+class BotTexts(Base):
+    """The texts of a bot that lists look for parts of; written by a trigger when it is created.
+
+    A table of its own, because every change of a bot's status would else write its index anew.
+    """
+
+    __tablename__ = "bot_texts"
+    __table_args__ = (
+        Index(
+            "ix_bot_texts_grams",
+            text("text_grams(bot_name, bot_id::text, meeting_url)"),
+            postgresql_using="gin",
+        ),
+    )
+
+    bot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("bots.id", ondelete="CASCADE"), primary_key=True
+    )
+    bot_name: Mapped[str] = mapped_column(Text)
+    meeting_url: Mapped[str] = mapped_column(Text)
+
+
+class ExtraPair(Base):
+    """A field of a bot's ``extra`` and its value, for the lists that ask for it; kept by triggers.
+
+    A list by such a pair reads its index in the list's own order, however many bots have the pair.
+    """
+
+    __tablename__ = "bot_extra_pairs"
+    __table_args__ = (
+        Index(
+            "ix_bot_extra_pairs_team_id_pair_created_at",
+            "team_id",
+            "pair",
+            text("created_at DESC"),
+            text("bot_id DESC"),
+        ),
+    )
+
+    bot_id: Mapped[UUID] = mapped_column(
+        ForeignKey("bots.id", ondelete="CASCADE"), primary_key=True
+    )
+    pair: Mapped[UUID] = mapped_column(primary_key=True)
+    """What ``extra_pair`` of the database makes of field and value: their MD5."""
+    team_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """The bot's, as the team."""
 
 
 class StatusMove(Base):

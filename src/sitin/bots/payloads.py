@@ -6,6 +6,7 @@ it is sent, so that a late delivery never carries a dead link.
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sitin.bots.models import Bot, Participant
 from sitin.bots.schemas import CompletedData, FailedData, StatusChangeData, StatusInfo
@@ -22,15 +23,21 @@ _NOT_YET = {
 
 
 def status_change(
-    bot: Bot, status: BotStatus, *, at: datetime, message: str | None
+    bot_id: UUID,
+    event_id: UUID | None,
+    status: BotStatus,
+    *,
+    at: datetime,
+    message: str | None = None,
+    recording_started_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Data of ``bot.status_change``."""
     info: dict[str, Any] = {"code": status, "created_at": at}
-    if status is BotStatus.IN_CALL_RECORDING and bot.recording_started_at is not None:
-        info["start_time"] = int(bot.recording_started_at.timestamp())
+    if status is BotStatus.IN_CALL_RECORDING and recording_started_at is not None:
+        info["start_time"] = int(recording_started_at.timestamp())
     if status in _WITH_ERROR and message is not None:
         info["error_message"] = message
-    data = StatusChangeData(bot_id=bot.id, event_id=None, status=StatusInfo(**info))
+    data = StatusChangeData(bot_id=bot_id, event_id=event_id, status=StatusInfo(**info))
     return data.model_dump(mode="json", exclude_unset=True)
 
 
@@ -38,7 +45,7 @@ def completed(bot: Bot, people: list[Participant], *, at: datetime) -> dict[str,
     """Data of ``bot.completed``, without its links."""
     data = CompletedData(
         bot_id=bot.id,
-        event_id=None,
+        event_id=bot.event_id,
         participants=[person.name for person in people],
         speakers=[person.name for person in people if person.spoke],
         duration_seconds=None if bot.duration is None else round(bot.duration),
@@ -53,15 +60,11 @@ def completed(bot: Bot, people: list[Participant], *, at: datetime) -> dict[str,
     return data.model_dump(mode="json")
 
 
-def failed(bot: Bot, *, at: datetime) -> dict[str, Any]:
+def failed(
+    bot_id: UUID, event_id: UUID | None, *, code: str, message: str, at: datetime
+) -> dict[str, Any]:
     """Data of ``bot.failed``."""
-    assert bot.error_code is not None
-    assert bot.error_message is not None
     data = FailedData(
-        bot_id=bot.id,
-        event_id=None,
-        error_message=bot.error_message,
-        error_code=bot.error_code,
-        sent_at=at,
+        bot_id=bot_id, event_id=event_id, error_message=message, error_code=code, sent_at=at
     )
     return data.model_dump(mode="json")

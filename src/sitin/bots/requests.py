@@ -1,8 +1,8 @@
 """What clients send about bots, with every limit of the contract. For the routes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from sitin.contract.codes import RecordingMode
 from sitin.kit.wire import (
@@ -75,19 +75,13 @@ class CallbackConfig(In):
     method: Literal["POST", "PUT"] = Field("POST", description="How it is called.")
 
 
-class CreateBotRequestBody(In):
-    """A bot that joins a meeting now."""
+class BotConfigurationBody(In):
+    """What a bot is like, whichever meeting it goes to."""
 
     bot_name: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
         description="The name the bot shows in the meeting."
     )
     bot_image: Uri | None = Field(None, description="HTTPS address of a JPEG or PNG avatar.")
-    meeting_url: Uri = Field(
-        description="Address of a Google Meet, Microsoft Teams or Zoom meeting."
-    )
-    allow_multiple_bots: StrictFlag = Field(
-        True, description="Whether this meeting may have several bots of your team."
-    )
     recording_mode: RecordingMode = Field(
         RecordingMode.SPEAKER_VIEW, description="What is recorded."
     )
@@ -109,3 +103,34 @@ class CreateBotRequestBody(In):
     transcription_config: TranscriptionConfig | None = Field(None, description="How to transcribe.")
     callback_enabled: StrictFlag = Field(False, description="Report this bot's end by callback.")
     callback_config: CallbackConfig | None = Field(None, description="Where to report it.")
+
+
+class CreateBotRequestBody(BotConfigurationBody):
+    """A bot that joins a meeting now."""
+
+    meeting_url: Uri = Field(
+        description="Address of a Google Meet, Microsoft Teams or Zoom meeting."
+    )
+    allow_multiple_bots: StrictFlag = Field(
+        True, description="Whether this meeting may have several bots of your team."
+    )
+
+
+MOST_ITEMS = 100
+"""Bots in one batch."""
+
+
+def batch_of(item: str) -> Any:
+    """The type of a batch: its items are documented as ``item`` and checked one by one."""
+    return Annotated[
+        list[Any],
+        Field(min_length=1, max_length=MOST_ITEMS),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_ITEMS,
+                "items": {"$ref": f"#/components/schemas/{item}"},
+            }
+        ),
+    ]

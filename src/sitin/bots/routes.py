@@ -1,52 +1,41 @@
-"""The operations under ``/v2/bots``. Included by api."""
+"""The operations under ``/v2/bots`` on bots that go at once. Included by api."""
 
-from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Query, Request
 
 from sitin.accounts.routing import CallerOfRequest, KeyedRoute, SessionOfRequest
 from sitin.bots import schemas
-from sitin.bots.errors import InvalidRequestError
+from sitin.bots.creation import BotCreation
+from sitin.bots.deletion import Deletion
+from sitin.bots.listing import TextParts
 from sitin.bots.models import Bot
-from sitin.bots.requests import CreateBotRequestBody
-from sitin.bots.service import LIST_WINDOW, Bots
+from sitin.bots.reports import Reports
+from sitin.bots.requests import CallbackConfig, CreateBotRequestBody, batch_of
+from sitin.bots.routing import (
+    WINDOW,
+    BotId,
+    BotIdPart,
+    BotNamePart,
+    CursorText,
+    PageSize,
+    PlatformAlias,
+    Platforms,
+    UrlPart,
+    bad_cursor,
+    check_within,
+    choices,
+    conditions,
+    errors,
+    read_cursor,
+)
+from sitin.bots.service import Bots
 from sitin.bots.store import BotFilter
 from sitin.contract.codes import BotStatus, Platform
-from sitin.kit.paging import Cursor, CursorError
-from sitin.kit.wire import (
-    ErrorResponse,
-    Id,
-    OptionalQuery,
-    OptionalTime,
-    ValidationErrorResponse,
-)
-
-E = TypeVar("E", Platform, BotStatus)
+from sitin.kit.paging import CursorError
+from sitin.kit.wire import OptionalQuery, OptionalTime
 
 router = APIRouter(prefix="/v2/bots", tags=["Bots"], route_class=KeyedRoute)
-
-_DOCUMENTED: dict[int, str] = {
-    400: "A field is missing or wrong; the message names it.",
-    401: "The API key is missing or unknown.",
-    402: "Fewer tokens are left than this takes.",
-    403: "The API key does not allow this.",
-    404: "Your team has no bot with this id.",
-    409: "The bot's status does not allow this.",
-    429: "Too many requests, or too many bots within a day.",
-    500: "Something went wrong inside the service.",
-}
-
-
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a document says about an operation's errors."""
-    return {
-        status: {
-            "model": ValidationErrorResponse if status == 400 else ErrorResponse,
-            "description": _DOCUMENTED[status],
-        }
-        for status in sorted({*statuses, 400, 401, 403, 500})
-    }
 
 
 def _bots(request: Request) -> Bots:
@@ -54,15 +43,25 @@ def _bots(request: Request) -> Bots:
     return bots
 
 
+def _creation(request: Request) -> BotCreation:
+    creation: BotCreation = request.app.state.bot_creation
+    return creation
+
+
+def _deletion(request: Request) -> Deletion:
+    deletion: Deletion = request.app.state.bot_deletion
+    return deletion
+
+
+def _reports(request: Request) -> Reports:
+    reports: Reports = request.app.state.bot_reports
+    return reports
+
+
 BotsOfApp = Annotated[Bots, Depends(_bots)]
-BotId = Annotated[Id, Path(description="The bot's id.")]
-PageSize = Annotated[
-    int, Query(gt=0, le=250, json_schema_extra={"x-required": True}, description="Items per page.")
-]
-CursorText = Annotated[
-    OptionalQuery,
-    Query(description="`cursor` or `prev_cursor` of another page; a `-` before it reads backwards"),
-]
+CreationOfApp = Annotated[BotCreation, Depends(_creation)]
+DeletionOfApp = Annotated[Deletion, Depends(_deletion)]
+ReportsOfApp = Annotated[Reports, Depends(_reports)]
 
 
 @router.post(
@@ -74,11 +73,33 @@ CursorText = Annotated[
     responses=errors(402, 409, 429),
 )
 async def create_bot(
-    body: CreateBotRequestBody, bots: BotsOfApp, session: SessionOfRequest, caller: CallerOfRequest
+    body: CreateBotRequestBody,
+    creation: CreationOfApp,
+    session: SessionOfRequest,
+    caller: CallerOfRequest,
 ) -> schemas.CreateBotResponse:
     """Queue a bot that joins the meeting at once, or as soon as a worker has room for it."""
-    bot_id = await bots.create(session, caller, body)
+    bot_id = await creation.create(session, caller, body)
     return schemas.CreateBotResponse(success=True, data=schemas.BotCreated(bot_id=bot_id))
+
+
+@router.post(
+    "/batch",
+    operation_id="batchCreateBots",
+    summary="Send bots to meetings",
+    status_code=201,
+    response_model=schemas.BatchCreateBotResponse,
+    responses=errors(writes=True),
+)
+async def batch_create_bots(
+    body: batch_of("CreateBotRequestBody"),  # type: ignore[valid-type]
+    creation: CreationOfApp,
+    session: SessionOfRequest,
+    caller: CallerOfRequest,
+) -> schemas.BatchCreateBotResponse:
+    """Queue every bot of the list that may be, in order; the others are told with a reason each."""
+    made, failed = await creation.create_batch(session, caller, body)
+    return schemas.BatchCreateBotResponse(success=True, data=made, errors=failed)
 
 
 @router.get(
@@ -93,10 +114,8 @@ async def list_bots(
     session: SessionOfRequest,
     caller: CallerOfRequest,
     request: Request,
-    bot_name: Annotated[
-        OptionalQuery, Query(description="Part of the name; case is ignored.")
-    ] = None,
-    bot_id: Annotated[OptionalQuery, Query(description="Part of the id; case is ignored.")] = None,
+    bot_name: BotNamePart = None,
+    bot_id: BotIdPart = None,
     created_before: Annotated[
         OptionalTime, Query(description="Not in the future, at most 90 days back.")
     ] = None,
@@ -110,43 +129,30 @@ async def list_bots(
         OptionalQuery,
         Query(description="`field:value`, several with commas; all must be in `extra` exactly."),
     ] = None,
-    meeting_url: Annotated[
-        OptionalQuery, Query(description="Part of the address; case is ignored.")
-    ] = None,
-    meeting_platform: Annotated[
-        OptionalQuery, Query(description="zoom, meet or teams; several with commas.")
-    ] = None,
-    platform: Annotated[OptionalQuery, Query(include_in_schema=False)] = None,
+    meeting_url: UrlPart = None,
+    meeting_platform: Platforms = None,
+    platform: PlatformAlias = None,
     status: Annotated[OptionalQuery, Query(description="Statuses, several with commas.")] = None,
 ) -> schemas.ListBotsResponse:
     """The team's bots of the last 90 days, newest first."""
     now = request.app.state.clock.now()
-    oldest = now - LIST_WINDOW
-    for field, moment in (
-        ("created_before", created_before),
-        ("created_after", created_after),
-        ("ended_after", ended_after),
-    ):
-        # A client that counts ninety days back itself may be a few seconds behind us.
-        if moment is not None and moment < oldest - timedelta(minutes=1):
-            raise InvalidRequestError(field, "must be within the last 90 days.")
-        if moment is not None and moment > now and field != "ended_after":
-            raise InvalidRequestError(field, "must not be in the future.")
+    oldest = now - WINDOW
+    check_within("created_before", created_before, earliest=oldest, latest=now)
+    check_within("created_after", created_after, earliest=oldest, latest=now)
+    check_within("ended_after", ended_after, earliest=oldest)
     which = BotFilter(
         created_after=max(created_after or oldest, oldest),
         created_before=created_before,
         ended_after=ended_after,
-        name_part=bot_name,
-        id_part=bot_id,
-        url_part=meeting_url,
-        statuses=_choices("status", status, BotStatus),
-        platforms=_choices("meeting_platform", meeting_platform or platform, Platform),
-        extra=_conditions(extra),
+        parts=TextParts(bot_name, bot_id, meeting_url),
+        statuses=choices("status", status, BotStatus),
+        platforms=choices("meeting_platform", meeting_platform or platform, Platform),
+        extra=conditions(extra),
     )
     try:
-        page = await bots.page(session, caller, which, limit=limit, cursor=_cursor(cursor))
+        page = await bots.page(session, caller, which, limit=limit, cursor=read_cursor(cursor))
     except CursorError:
-        raise _bad_cursor() from None
+        raise bad_cursor() from None
     return schemas.ListBotsResponse(
         success=True,
         data=[_item(bot) for bot in page.rows],
@@ -202,9 +208,11 @@ async def get_bot_screenshots(
 ) -> schemas.GetBotScreenshotsResponse:
     """Screenshots of the recording, first one first; none for ``audio_only``."""
     try:
-        page = await bots.screenshots(session, caller, bot_id, limit=limit, cursor=_cursor(cursor))
+        page = await bots.screenshots(
+            session, caller, bot_id, limit=limit, cursor=read_cursor(cursor)
+        )
     except CursorError:
-        raise _bad_cursor() from None
+        raise bad_cursor() from None
     return schemas.GetBotScreenshotsResponse(
         success=True,
         data=[schemas.ScreenshotItem(screenshot_id=one.number, url=one.url) for one in page.rows],
@@ -218,14 +226,82 @@ async def get_bot_screenshots(
     operation_id="leaveBot",
     summary="Have a bot leave",
     response_model=schemas.LeaveBotResponse,
-    responses=errors(404, 409),
+    responses=errors(404, 409, writes=True),
 )
 async def leave_bot(
     bot_id: BotId, bots: BotsOfApp, session: SessionOfRequest, caller: CallerOfRequest
 ) -> schemas.LeaveBotResponse:
     """Ask the bot to leave; what it recorded is kept."""
     message = await bots.leave(session, caller, bot_id)
-    return schemas.LeaveBotResponse(success=True, data=schemas.LeaveResult(message=message))
+    return schemas.LeaveBotResponse(success=True, data=schemas.Done(message=message))
+
+
+@router.delete(
+    "/{bot_id}/delete-data",
+    operation_id="deleteBotData",
+    summary="Delete what a bot recorded",
+    response_model=schemas.DeleteBotDataResponse,
+    responses=errors(404, writes=True),
+)
+async def delete_bot_data(
+    bot_id: BotId,
+    deletion: DeletionOfApp,
+    session: SessionOfRequest,
+    caller: CallerOfRequest,
+    delete_from_provider: Annotated[
+        bool,
+        Query(
+            json_schema_extra={"x-required": True},
+            description="Whether the transcription provider is to delete its copy too.",
+        ),
+    ] = True,
+    delete_transcription: Annotated[bool | None, Query(include_in_schema=False)] = None,
+) -> schemas.DeleteBotDataResponse:
+    """Delete recording, transcript, screenshots and who was there, for good and in any status.
+
+    The bot itself and its history stay. What a bot that is in its call goes on to record is deleted
+    when it ends.
+    """
+    at_provider = delete_from_provider if delete_transcription is None else delete_transcription
+    await deletion.delete_data(session, caller, bot_id, at_provider=at_provider)
+    done = schemas.Done(message="The bot's data is deleted.")
+    return schemas.DeleteBotDataResponse(success=True, data=done)
+
+
+@router.post(
+    "/{bot_id}/resend-webhook",
+    operation_id="resendFinalWebhook",
+    summary="Report a bot's end again",
+    response_model=schemas.ResendFinalWebhookResponse,
+    responses=errors(404, 409, writes=True),
+)
+async def resend_final_webhook(
+    bot_id: BotId, reports: ReportsOfApp, session: SessionOfRequest, caller: CallerOfRequest
+) -> schemas.ResendFinalWebhookResponse:
+    """Send bot.completed or bot.failed to your webhooks once more, as a new message."""
+    await reports.resend(session, caller, bot_id)
+    done = schemas.Done(message="The final webhook is being sent again.")
+    return schemas.ResendFinalWebhookResponse(success=True, data=done)
+
+
+@router.post(
+    "/{bot_id}/retry-callback",
+    operation_id="retryCallback",
+    summary="Call back about a bot's end again",
+    response_model=schemas.RetryCallbackResponse,
+    responses=errors(404, 409, writes=True),
+)
+async def retry_callback(
+    bot_id: BotId,
+    reports: ReportsOfApp,
+    session: SessionOfRequest,
+    caller: CallerOfRequest,
+    body: Annotated[CallbackConfig | None, Body()] = None,
+) -> schemas.RetryCallbackResponse:
+    """Call the bot's callback once more, or the one in the body instead."""
+    await reports.retry_callback(session, caller, bot_id, body)
+    done = schemas.Done(message="The callback is being sent again.")
+    return schemas.RetryCallbackResponse(success=True, data=done)
 
 
 def _item(bot: Bot) -> schemas.BotListItem:
@@ -243,38 +319,4 @@ def _item(bot: Bot) -> schemas.BotListItem:
         status=BotStatus(bot.status),
         error_code=bot.error_code,
         error_message=bot.error_message,
-    )
-
-
-def _choices(field: str, text: str | None, known: type[E]) -> tuple[E, ...]:
-    """The members a comma list names. Raises ``InvalidRequestError``."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    for name in names:
-        if name not in set(known):
-            raise InvalidRequestError(
-                field, f"{name!r} is none of {', '.join(known)} (several go with commas)."
-            )
-    return tuple(known(name) for name in names)
-
-
-def _conditions(text: str | None) -> tuple[tuple[str, str], ...]:
-    """Read ``field:value,field2:value2``. Raises ``InvalidRequestError``."""
-    conditions = []
-    for part in (text or "").split(",") if text else ():
-        field, separator, value = part.partition(":")
-        if not separator or not field.strip():
-            raise InvalidRequestError(
-                "extra", "must be like field:value or field:value,other:value."
-            )
-        conditions.append((field.strip(), value.strip()))
-    return tuple(conditions)
-
-
-def _cursor(text: str | None) -> Cursor | None:
-    return Cursor.decode(text) if text else None
-
-
-def _bad_cursor() -> InvalidRequestError:
-    return InvalidRequestError(
-        "cursor", "must be the cursor or prev_cursor of another page of this list."
     )

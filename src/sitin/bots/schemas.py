@@ -35,6 +35,32 @@ class CreateBotResponse(Out):
     data: BotCreated
 
 
+class BatchCreated(Out):
+    """A bot of a batch that was created."""
+
+    index: int = Field(ge=0, le=SAFE_INTEGER, description="0-based place in the request.")
+    bot_id: IdOut = Field(description="The new bot's id.")
+    extra: JsonObject | None = Field(description="As in the request.")
+
+
+class BatchError(Out):
+    """A bot of a batch that was not created."""
+
+    index: int = Field(ge=0, le=SAFE_INTEGER, description="0-based place in the request.")
+    code: str = Field(description="The error's code, for programs.")
+    message: str = Field(description="What is wrong and what would be right.")
+    details: str | None = Field(description="More about it, or null.")
+    extra: JsonObject | None = Field(description="As in the request.")
+
+
+class BatchCreateBotResponse(Out):
+    """Answer to batchCreateBots."""
+
+    success: Literal[True]
+    data: list[BatchCreated]
+    errors: list[BatchError]
+
+
 class BotListItem(Out):
     """A bot in a list."""
 
@@ -138,8 +164,8 @@ class GetBotScreenshotsResponse(Out):
     prev_cursor: str | None = Field(description="For the previous page; null on the first one.")
 
 
-class LeaveResult(Out):
-    """What leaving came to."""
+class Done(Out):
+    """That something was done."""
 
     message: str
 
@@ -148,7 +174,28 @@ class LeaveBotResponse(Out):
     """Answer to leaveBot."""
 
     success: Literal[True]
-    data: LeaveResult
+    data: Done
+
+
+class DeleteBotDataResponse(Out):
+    """Answer to deleteBotData."""
+
+    success: Literal[True]
+    data: Done
+
+
+class ResendFinalWebhookResponse(Out):
+    """Answer to resendFinalWebhook."""
+
+    success: Literal[True]
+    data: Done
+
+
+class RetryCallbackResponse(Out):
+    """Answer to retryCallback."""
+
+    success: Literal[True]
+    data: Done
 
 
 class StatusInfo(Out):

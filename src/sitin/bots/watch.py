@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.artifacts.service import Artifacts
+from sitin.artifacts.tasks import PurgeArtifacts
 from sitin.bots import leases, store
 from sitin.bots.errors import StaleLeaseError
 from sitin.bots.lifecycle import Lifecycle
@@ -25,6 +26,7 @@ from sitin.contract.events import BotEvent, Ended
 from sitin.contract.failures import ActionRequiredError, RetriableError
 from sitin.contract.launch import RunningBot
 from sitin.contract.recording import ArtifactKind, ArtifactRef, Recording
+from sitin.jobs.port import Jobs
 from sitin.kit.database import Database
 from sitin.kit.outages import passes_by_itself
 
@@ -51,6 +53,7 @@ class Rooms:
     lifecycle: Lifecycle
     artifacts: Artifacts
     transcripts: TranscriptOrders
+    jobs: Jobs
 
 
 class BotWatch:
@@ -149,15 +152,25 @@ class BotWatch:
     async def _finish(self, ended: Ended, stored: Sequence[ArtifactRef]) -> None:
         async with self._rooms.database.transaction() as session:
             bot = await leases.hold(session, self.bot_id, self.fencing_token)
-            await self._rooms.artifacts.add(session, self.bot_id, stored)
+            await self._list(session, bot, stored)
             await self._rooms.lifecycle.settle(
-                session, bot, ended, transcribe=bot.transcription_enabled
+                session,
+                bot,
+                ended,
+                transcribe=bot.transcription_enabled and not bot.artifacts_deleted,
             )
             if bot.status == BotStatus.TRANSCRIBING:
                 assert ended.recording is not None
                 recording = ended.recording.model_copy(update={"files": tuple(stored)})
                 await self._rooms.transcripts.order(session, bot, recording)
             await leases.give_back(session, self.bot_id, self.fencing_token)
+
+    async def _list(self, session: AsyncSession, bot: Bot, stored: Sequence[ArtifactRef]) -> None:
+        """List what was stored; of a bot whose data was deleted meanwhile it goes instead."""
+        if bot.artifacts_deleted:
+            await self._rooms.jobs.enqueue(session, PurgeArtifacts(bot_id=bot.id), key=str(bot.id))
+        else:
+            await self._rooms.artifacts.add(session, bot.id, stored)
 
     async def _store(self, ended: Ended) -> list[ArtifactRef]:
         """Store what the bot left, however long that takes; returns what there is now."""
@@ -208,8 +221,8 @@ class BotWatch:
 
     async def _note_stored(self, ended: Ended, stored: Sequence[ArtifactRef]) -> None:
         async with self._rooms.database.transaction() as session:
-            await self._rooms.artifacts.add(session, self.bot_id, stored)
-            await self._rooms.lifecycle.note_late_recording(session, self.bot_id, ended)
+            bot = await self._rooms.lifecycle.note_late_recording(session, self.bot_id, ended)
+            await self._list(session, bot, stored)
 
     async def _retrying(self, do: Callable[[], Awaitable[T]]) -> T:
         """Try until the database answers; nothing is lost by waiting for it."""

@@ -6,38 +6,35 @@ sentence of a failure go to standard error, and the exit code of a failure is 1.
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Annotated
 
 import structlog
 import typer
 
-from sitin.accounts.models import Permission
-from sitin.accounts.plans import Plan
-from sitin.accounts.service import create_key, create_team, require_team
-from sitin.cli.doctor.checks import examine
-from sitin.cli.rehearsal import app as rehearsal
-from sitin.cli.settings import Settings, load_settings
-from sitin.cli.wiring import (
-    Installation,
-    Service,
-    address_check,
-    installation,
-    running_service,
-    running_worker,
+from sitin.accounts.service import require_team
+from sitin.cli import accounts
+from sitin.cli.console import (
+    AsJson,
+    TeamId,
+    print_json,
+    run,
+    settings_of_command,
+    settings_of_service,
+    show,
+    with_installation,
 )
+from sitin.cli.doctor.checks import examine
+from sitin.cli.installation import Installation, address_check
+from sitin.cli.rehearsal import app as rehearsal
+from sitin.cli.wiring import Service, running_service, running_worker
 from sitin.jobs.queue import PostgresJobs
-from sitin.kit import logging
 from sitin.kit.errors import OperatorError
 from sitin.notifications.service import create_endpoint
-
-T = TypeVar("T")
 
 app = typer.Typer(
     help="Bots that sit in on meetings, record, transcribe and report.",
@@ -45,18 +42,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-team = typer.Typer(help="Teams.", no_args_is_help=True)
-key = typer.Typer(help="API keys.", no_args_is_help=True)
 webhook = typer.Typer(help="Webhook endpoints.", no_args_is_help=True)
 job = typer.Typer(help="Jobs.", no_args_is_help=True)
-app.add_typer(team, name="team")
-app.add_typer(key, name="key")
+app.add_typer(accounts.team, name="team")
+app.add_typer(accounts.key, name="key")
+app.add_typer(accounts.tokens, name="tokens")
 app.add_typer(webhook, name="webhook")
 app.add_typer(job, name="job")
 app.add_typer(rehearsal, name="rehearsal")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-TeamId = Annotated[UUID, typer.Option("--team", help="The team's id.")]
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +63,8 @@ def serve(
     ] = False,
 ) -> None:
     """Run the API, deliveries and bots on this machine."""
-    settings = _settings()
-    _run(_until_stopped(running_service(settings, host=host, port=port), drain=drain))
+    settings = settings_of_service()
+    run(_until_stopped(running_service(settings, host=host, port=port), drain=drain))
 
 
 @app.command()
@@ -84,10 +77,10 @@ def worker(
     ] = False,
 ) -> None:
     """Run deliveries and bots beside a `sitin serve` on the same database."""
-    settings = _settings()
+    settings = settings_of_service()
     if bots is not None:
         settings = settings.model_copy(update={"max_bots": bots})
-    _run(_until_stopped(running_worker(settings), drain=drain))
+    run(_until_stopped(running_worker(settings), drain=drain))
 
 
 @app.command()
@@ -106,7 +99,7 @@ def demo(
     # Late: the media libraries are slow to load, and no other command needs them.
     from sitin.cli.demo.command import hold
 
-    code = _run(hold(_settings_of_command(), speech=speech, out=out, report=report, keep=keep))
+    code = run(hold(settings_of_command(), speech=speech, out=out, report=report, keep=keep))
     if code:
         raise typer.Exit(code)
 
@@ -131,9 +124,9 @@ def doctor(
     if meeting_url is not None:
         _walk(meeting_url, record=record, wait=wait, out=out, as_json=as_json)
         return
-    findings = _run(examine(_settings()))
+    findings = run(examine(settings_of_service()))
     if as_json:
-        _print_json([finding.as_json() for finding in findings])
+        print_json([finding.as_json() for finding in findings])
     else:
         for finding in findings:
             typer.echo(finding.line())
@@ -147,48 +140,15 @@ def _walk(meeting_url: str, *, record: float, wait: float, out: Path, as_json: b
 
     plan = planned(meeting_url, record=record, wait=wait, out=out)
     tell = (lambda _: None) if as_json else typer.echo
-    diagnosis = _run(walk(_settings_of_command(), plan, tell))
+    diagnosis = run(walk(settings_of_command(), plan, tell))
     if as_json:
-        _print_json(diagnosis.as_json())
+        print_json(diagnosis.as_json())
     else:
         typer.echo(f"Kept in {diagnosis.directory}")
     if not diagnosis.well:
         raise OperatorError(diagnosis.sentence)
     if not as_json:
         typer.echo(diagnosis.sentence)
-
-
-@team.command("create")
-def team_create(
-    name: Annotated[str, typer.Option(help="The team's name.")],
-    plan: Annotated[Plan, typer.Option(help="The team's plan.")] = Plan.UNLIMITED,
-    as_json: AsJson = False,
-) -> None:
-    """Make a team with a key of full access."""
-
-    async def make(install: Installation) -> dict[str, str]:
-        async with install.database.transaction() as session:
-            made = await create_team(session, name=name, plan=plan)
-            first = await create_key(session, team_id=made.id, permission=Permission.FULL_ACCESS)
-        return {"team_id": str(made.id), "api_key": first.text}
-
-    _print(_with_installation(make), as_json=as_json)
-
-
-@key.command("create")
-def key_create(
-    team_id: TeamId,
-    permission: Annotated[Permission, typer.Option(help="What the key may do.")],
-    as_json: AsJson = False,
-) -> None:
-    """Make a further key of a team; it is shown once."""
-
-    async def make(install: Installation) -> dict[str, str]:
-        async with install.database.transaction() as session:
-            made = await create_key(session, team_id=team_id, permission=permission)
-        return {"key_id": str(made.id), "api_key": made.text}
-
-    _print(_with_installation(make), as_json=as_json)
 
 
 @webhook.command("create")
@@ -218,18 +178,18 @@ def webhook_create(
             )
         return {"webhook_id": str(made.id), "secret": made.secret}
 
-    _print(_with_installation(make), as_json=as_json)
+    show(with_installation(make), as_json=as_json)
 
 
 @job.command("requeue")
 def job_requeue(as_json: AsJson = False) -> None:
     """Run the jobs again that were held because they failed too often in a row."""
 
-    async def make(install: Installation) -> dict[str, Any]:
+    async def make(install: Installation) -> dict[str, int]:
         async with install.database.transaction() as session:
             return {"requeued": await PostgresJobs().requeue_held(session)}
 
-    _print(_with_installation(make), as_json=as_json)
+    show(with_installation(make), as_json=as_json)
 
 
 def main() -> None:
@@ -239,37 +199,6 @@ def main() -> None:
     except OperatorError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - the one sentence of a failure
         sys.exit(1)
-
-
-def _settings() -> Settings:
-    settings = load_settings()
-    logging.configure(level=settings.log_level)
-    return settings
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
-
-
-def _with_installation(
-    make: Callable[[Installation], Awaitable[Mapping[str, Any]]],
-) -> Mapping[str, Any]:
-    async def work() -> Mapping[str, Any]:
-        async with installation(_settings_of_command()) as install:
-            return await make(install)
-
-    return _run(work())
-
-
-def _settings_of_command() -> Settings:
-    """As ``_settings``, with a log that speaks only of trouble."""
-    settings = load_settings()
-    logging.configure(level="WARNING")
-    return settings
 
 
 async def _until_stopped(service: AbstractAsyncContextManager[Service], *, drain: bool) -> None:
@@ -308,18 +237,6 @@ async def _signals(stop: asyncio.Event) -> AsyncIterator[None]:
         for number in numbers:
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)
-
-
-def _print(result: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        _print_json(result)
-    else:
-        for name, value in result.items():
-            typer.echo(f"{name}: {value}")
-
-
-def _print_json(result: Any) -> None:
-    typer.echo(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ Read once per process by ``main`` and ``wiring``; other rooms get values, never 
 settings of transcription engines are beside the engines.
 """
 
+import json
 import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
 from pydantic import (
@@ -23,6 +24,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sitin.accounts.ledger import TokenRates
+from sitin.accounts.plans import Plans
 from sitin.kit.errors import OperatorError
 from sitin.providers.transcription.settings import TranscriptionSettings
 
@@ -49,6 +52,15 @@ def _words(value: object) -> object:
 
 def _keys(value: object) -> object:
     return [one for one in re.split(r"[\s,]+", value) if one] if isinstance(value, str) else value
+
+
+def _json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"must be a JSON object ({error})") from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -101,12 +113,24 @@ class Settings(BaseSettings):
     max_bots: int = Field(default_factory=default_max_bots, ge=0)
     bot_memory: int = Field(default=2048, ge=256)
     """The most a bot's processes may have to themselves together, in MiB."""
+    schedule_tolerance: Duration = Field(default=timedelta(minutes=15), ge=timedelta(0))
+    """How late a scheduled bot is still sent after the service was down."""
+    plans: Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_json)] = {}
+    """Plans of teams, as JSON: what to change of the default ones, and further ones."""
+    token_rates: Annotated[TokenRates, NoDecode, BeforeValidator(_json)] = TokenRates()
+    """What bots cost, as JSON: what to change of the default rates."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("plans")
+    @classmethod
+    def _are_plans(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        Plans.changed(value)
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -123,6 +147,11 @@ class Settings(BaseSettings):
                 "in the database can be read with them only"
             )
         return self
+
+    @property
+    def all_plans(self) -> Plans:
+        """Every plan of this install."""
+        return Plans.changed(self.plans)
 
     @property
     def lean_browser(self) -> Path | None:

@@ -1,97 +1,35 @@
-"""Builds the house from the settings: the only place where the rooms are put together.
+"""Runs the house: what a ``serve`` and a ``worker`` consist of while they run. Used by commands.
 
-``installation`` is what every command needs. ``running_service`` is a running ``serve``,
-``running_worker`` the part of it that another machine runs; the demo uses the first as it is.
+``running_service`` is a running ``serve``, ``running_worker`` the part of it that another machine
+runs; the demo uses the first as it is.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 import uvicorn
-from sqlalchemy import text
 
-from sitin.accounts.models import Permission
-from sitin.accounts.service import create_key, create_team, team_named
 from sitin.api.app import Services, create_app
-from sitin.artifacts.service import Artifacts
 from sitin.bots.launching import LaunchSettings
-from sitin.bots.lifecycle import Lifecycle
-from sitin.bots.refreshing import FreshPayloads
-from sitin.bots.service import AddressCheck, Bots
 from sitin.bots.supervisor import Supervisor, SupervisorSettings
-from sitin.bots.transcription import Transcription
-from sitin.bots.watch import Rooms
+from sitin.cli.house import House, furnish
+from sitin.cli.installation import Installation, check_plans, first_team, installation
 from sitin.cli.launching import bot_processes, browser_spec, check_isolation
 from sitin.cli.machine import host_id
 from sitin.cli.settings import Settings, transcription_settings
 from sitin.contract.launch import BotLauncher
-from sitin.jobs.queue import PostgresJobs
-from sitin.jobs.worker import Worker
-from sitin.kit.clock import Clock, SystemClock
-from sitin.kit.crypto import Keyring, keys_of_data_dir
-from sitin.kit.database import Database
-from sitin.kit.errors import OperatorError, operator_error
-from sitin.kit.files import write_private
-from sitin.kit.http import OutgoingClient, UrlRefusedError
-from sitin.kit.migrate import upgrade
-from sitin.kit.postgres import EmbeddedPostgres
-from sitin.kit.wakeups import Wakeups
-from sitin.notifications.dispatch import Dispatcher
-from sitin.notifications.sending import Sender
+from sitin.kit.errors import OperatorError
 from sitin.platforms.registry import ADAPTERS
-from sitin.providers.storage.urls import is_local, open_store
+from sitin.providers.storage.urls import is_local
 from sitin.providers.transcription.registry import Engines, build_engines
-from sitin.transcripts.service import TranscriptService
-from sitin.transcripts.work import TranscriptWork
-
-DEFAULT_TEAM = "default"
-
-_FIRST_TEAM_LOCK = 0x73_69_74_01
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What every command works with."""
-
-    settings: Settings
-    database: Database
-    keyring: Keyring
-    clock: Clock
-    outgoing: OutgoingClient
-    postgres: EmbeddedPostgres | None
-    """The embedded server, which a long-lived process has to keep running."""
-
-
-@asynccontextmanager
-async def installation(settings: Settings) -> AsyncIterator[Installation]:
-    """The migrated database and the keys; joins an embedded Postgres that runs already.
-
-    Raises ``OperatorError``.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        postgres = None
-        if settings.database_url is None:
-            postgres = EmbeddedPostgres(settings.data_dir)
-            url = await asyncio.to_thread(postgres.start)
-            stack.push_async_callback(asyncio.to_thread, postgres.stop)
-        else:
-            url = settings.database_url.get_secret_value()
-        keys = [key.get_secret_value() for key in settings.secret_keys]
-        keyring = Keyring(keys or await asyncio.to_thread(keys_of_data_dir, settings.data_dir))
-        await upgrade(url)
-        database = Database(url)
-        stack.push_async_callback(database.dispose)
-        outgoing = OutgoingClient(allow_private=settings.allow_private_addresses)
-        stack.push_async_callback(outgoing.aclose)
-        yield Installation(settings, database, keyring, SystemClock(), outgoing, postgres)
 
 
 @dataclass
@@ -146,8 +84,9 @@ async def running_service(
     with _listening(host, port) as listener:
         url = f"http://{_for_url(host)}:{listener.getsockname()[1]}"
         async with installation(settings) as install, _engines() as engines:
-            await _first_team(install)
-            house = _furnish(install, engines, public_url=str(settings.public_url or url))
+            await first_team(install)
+            await check_plans(install)
+            house = furnish(install, engines, public_url=str(settings.public_url or url))
             running = Running()
             try:
                 supervisor = await _start_worker(install, house, running, launcher)
@@ -167,7 +106,7 @@ async def running_worker(
         _require_shared(settings)
     async with installation(settings) as install, _engines() as engines:
         public_url = str(settings.public_url or "http://127.0.0.1:8000")
-        house = _furnish(install, engines, public_url=public_url)
+        house = furnish(install, engines, public_url=public_url)
         running = Running()
         try:
             supervisor = await _start_worker(install, house, running, launcher)
@@ -184,72 +123,14 @@ def _require_shared(settings: Settings) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _House:
-    services: Services
-    rooms: Rooms
-    wakeups: Wakeups
-    dispatcher: Dispatcher
-    jobs: Worker
-
-
-def _furnish(install: Installation, engines: Engines, *, public_url: str) -> _House:
-    """Put the rooms together."""
-    settings, clock, database = install.settings, install.clock, install.database
-    store = open_store(
-        settings.storage,
-        s3_endpoint=settings.s3_endpoint,
-        s3_public_endpoint=settings.s3_public_endpoint,
-    )
-    artifacts = Artifacts(store=store, keyring=install.keyring, public_url=public_url, clock=clock)
-    lifecycle = Lifecycle(clock)
-    jobs = PostgresJobs()
-    transcripts = TranscriptService(
-        engines=engines, jobs=jobs, keyring=install.keyring, clock=clock
-    )
-    bots = Bots(
-        lifecycle=lifecycle,
-        artifacts=artifacts,
-        transcripts=transcripts,
-        keyring=install.keyring,
-        check_address=address_check(install.outgoing),
-        clock=clock,
-    )
-    transcription = Transcription(
-        database=database, transcripts=transcripts, lifecycle=lifecycle, keyring=install.keyring
-    )
-    work = TranscriptWork(
-        database=database,
-        jobs=jobs,
-        engines=engines,
-        files=artifacts,
-        keyring=install.keyring,
-        clock=clock,
-        directory=settings.data_dir / "transcripts",
-    )
-    wakeups = Wakeups(database.url)
-    sender = Sender(
-        client=install.outgoing,
-        keyring=install.keyring,
-        clock=clock,
-        refresh=FreshPayloads(database=install.database, bots=bots, clock=clock),
-    )
-    return _House(
-        services=Services(database=install.database, clock=clock, bots=bots, artifacts=artifacts),
-        rooms=Rooms(database, lifecycle, artifacts, transcription),
-        wakeups=wakeups,
-        dispatcher=Dispatcher(database=database, sender=sender, wakeups=wakeups, clock=clock),
-        jobs=Worker(database.url, [work.handler(), transcription.handler()]),
-    )
-
-
 async def _start_worker(
-    install: Installation, house: _House, running: Running, launcher: BotLauncher | None
+    install: Installation, house: House, running: Running, launcher: BotLauncher | None
 ) -> Supervisor:
     if install.postgres is not None:
         running.start("database", install.postgres.keep_running())
     running.start("wakeups", house.wakeups.run())
     running.start("deliveries", house.dispatcher.run())
+    running.start("schedule", house.queueing.run())
     running.start("jobs", house.jobs.run())
     settings = install.settings
     if launcher is None:
@@ -329,35 +210,3 @@ def _listening(host: str, port: int) -> Any:
 def _for_url(host: str) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only shown
     return f"[{shown}]" if ":" in shown else shown
-
-
-async def _first_team(install: Installation) -> None:
-    """Make the first team and leave its key in the data directory; once per database."""
-    path = install.settings.data_dir / "api_key"
-    async with install.database.transaction() as session:
-        await session.execute(
-            text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _FIRST_TEAM_LOCK}
-        )
-        if await team_named(session, DEFAULT_TEAM) is not None:
-            return
-        team = await create_team(session, name=DEFAULT_TEAM)
-        key = await create_key(session, team_id=team.id, permission=Permission.FULL_ACCESS)
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            await asyncio.to_thread(write_private, path, f"{key.text}\n")
-        except OSError as error:
-            raise operator_error(error, path) from error
-    log.info("first_team_made", team_id=str(team.id), key_file=str(path))
-
-
-def address_check(outgoing: OutgoingClient) -> AddressCheck:
-    """The check of customers' addresses that bots and commands use."""
-
-    async def check(url: str, schemes: Sequence[str]) -> str | None:
-        try:
-            await outgoing.check_url(url, schemes=schemes)
-        except UrlRefusedError as error:
-            return error.message
-        return None
-
-    return check

@@ -20,6 +20,8 @@ class Task(StrEnum):
 
     TRANSCRIBE = "transcribe"
     TRANSCRIBED = "transcribed"
+    FORGET_TRANSCRIPT = "forget_transcript"
+    PURGE_ARTIFACTS = "purge_artifacts"
 
 
 class JobPayload(BaseModel):

@@ -1,7 +1,9 @@
 """The base of every error with a sentence for whoever caused it. Each room derives its own."""
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class SitinError(Exception):
@@ -12,11 +14,15 @@ class SitinError(Exception):
         status: The HTTP status it becomes.
         message: One sentence: what is wrong and what would be right.
         details: Further text for the error body, or ``None``.
+        headers: Of the answer, besides the usual ones.
+        fields: Of the error body, besides the usual ones.
     """
 
     code = "FST_ERR_INTERNAL"
     status = 500
     title = "Internal Server Error"
+    headers: Mapping[str, str] = {}
+    fields: Mapping[str, Any] = {}
 
     def __init__(self, message: str, *, details: str | None = None) -> None:
         super().__init__(message)

@@ -1,7 +1,8 @@
-"""Reading JSON bodies of strangers. Used by the routes through ``accounts.routing``."""
+"""Reading JSON bodies of strangers, and saying what is wrong with them. Used by every route."""
 
 import json
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from fastapi import Request
@@ -21,14 +22,6 @@ class BadBodyError(SitinError):
     code = "FST_ERR_VALIDATION"
     status = 400
     title = "Bad Request"
-
-
-class BadMediaTypeError(SitinError):
-    """The body claims to be something else than JSON."""
-
-    code = "FST_ERR_CTP_INVALID_MEDIA_TYPE"
-    status = 415
-    title = "Unsupported Media Type"
 
 
 class BodyTooLargeError(SitinError):
@@ -54,17 +47,25 @@ class JsonRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """The parsed body. Raises ``BadBodyError``, ``BadMediaTypeError`` or the above."""
+        """The parsed body. Raises ``BadBodyError`` or the above."""
         if not hasattr(self, "_json"):
             self._require_json()
             self._json = read_json(await self.body())
         return self._json
 
+    async def read(self, *, required: bool) -> None:
+        """Read and parse the body now; without one there is nothing to parse where none is needed.
+
+        Raises what ``json`` raises.
+        """
+        if required or await self.body():
+            await self.json()
+
     def _require_json(self) -> None:
         declared = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if declared != "application/json" and not declared.endswith("+json"):
-            raise BadMediaTypeError(
-                "Send JSON with the header content-type: application/json, not "
+            raise BadBodyError(
+                "body: send JSON with the header content-type: application/json, not "
                 f"{declared or 'without one'}."
             )
 
@@ -110,3 +111,25 @@ def _check_text(text: str, path: str) -> None:
         raise BadBodyError(
             f"{shown}: text may hold neither a NUL character nor half of a surrogate pair."
         )
+
+
+def sentence_of(errors: Iterable[Mapping[str, Any]], *, at: str = "body") -> str:
+    """What pydantic found wrong, as ``field: what is wrong.`` for each problem.
+
+    A location begins with where the value stood (``body``, ``query``, ``path``), or with the field
+    itself when ``at`` tells where.
+    """
+    return " ".join(dict.fromkeys(_problem(error, at) for error in errors))
+
+
+def _problem(error: Mapping[str, Any], at: str) -> str:
+    path = list(error["loc"])
+    where = path.pop(0) if path and path[0] in ("body", "query", "path") else at
+    # A union's branches are no names of the client's; fields and positions are.
+    names = [str(part) for part in path if isinstance(part, int) or part.islower()]
+    field = ".".join(names) or where
+    if error["type"] == "missing":
+        what = "is required"
+    else:
+        what = str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"{field}: {what}."

@@ -29,6 +29,8 @@ class Channel(StrEnum):
 
     BOTS = "sitin_bots"
     """A bot was queued, or one was asked to leave."""
+    SCHEDULE = "sitin_schedule"
+    """A bot was scheduled, or its time was changed."""
     DELIVERIES = "sitin_deliveries"
     """A message waits to be delivered."""
 

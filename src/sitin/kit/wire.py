@@ -175,3 +175,11 @@ class ErrorResponse(Out):
     )
     message: str | None = Field(None, description="What is wrong and what would be right.")
     details: str | None = Field(None, description="More about it, or null.")
+
+
+class TooManyRequestsResponse(ErrorResponse):
+    """The body of a 429 because of how fast a team writes."""
+
+    retryAfter: int | None = Field(  # noqa: N815 - the public API's name
+        None, gt=0, le=SAFE_INTEGER, description="Seconds to wait, as in the header retry-after."
+    )

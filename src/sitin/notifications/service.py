@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.kit.crypto import Keyring
@@ -19,7 +19,13 @@ from sitin.kit.ids import new_id
 from sitin.kit.wakeups import Channel, wake
 from sitin.notifications.errors import UnknownEventError
 from sitin.notifications.events import EventType
-from sitin.notifications.models import Delivery, DeliveryKind, Message, WebhookEndpoint
+from sitin.notifications.models import (
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Message,
+    WebhookEndpoint,
+)
 from sitin.notifications.signing import new_secret
 
 
@@ -51,9 +57,10 @@ async def publish(
     at: datetime,
     bot_id: UUID | None = None,
     callback: Callback | None = None,
+    to_endpoints: bool = True,
 ) -> None:
     """Write a message for everybody who wants this event; nothing when nobody does."""
-    endpoints = await _recipients(session, team_id, event)
+    endpoints = await _recipients(session, team_id, event) if to_endpoints else ()
     if not endpoints and callback is None:
         return
     message = Message(
@@ -73,6 +80,69 @@ async def publish(
         session.add(_to_callback(message, callback))
     await session.flush()
     await wake(session, Channel.DELIVERIES)
+
+
+@dataclass(frozen=True, slots=True)
+class BotMessage:
+    """What one message of many is about."""
+
+    bot_id: UUID
+    data: dict[str, Any]
+    extra: dict[str, Any] | None
+
+
+async def is_wanted(session: AsyncSession, team_id: UUID, event: EventType) -> bool:
+    """Whether any endpoint of the team wants this event."""
+    return bool(await _recipients(session, team_id, event))
+
+
+async def publish_all(
+    session: AsyncSession,
+    *,
+    team_id: UUID,
+    event: EventType,
+    messages: Sequence[BotMessage],
+    at: datetime,
+) -> None:
+    """Write messages of one kind for every endpoint of the team that wants it, many at a time."""
+    endpoints = await _recipients(session, team_id, event)
+    if not endpoints or not messages:
+        return
+    rows = [
+        {
+            "id": new_id(),
+            "team_id": team_id,
+            "event": event,
+            "bot_id": one.bot_id,
+            "data": one.data,
+            "extra": one.extra,
+            "created_at": at,
+        }
+        for one in messages
+    ]
+    await session.execute(insert(Message), rows)
+    await session.execute(
+        insert(Delivery),
+        [
+            {
+                "id": new_id(),
+                "message_id": row["id"],
+                "kind": DeliveryKind.WEBHOOK,
+                "lane": endpoint,
+                "endpoint_id": endpoint,
+                "state": DeliveryState.PENDING,
+                "due_at": at,
+                "attempts": 0,
+            }
+            for row in rows
+            for endpoint in endpoints
+        ],
+    )
+    await wake(session, Channel.DELIVERIES)
+
+
+async def erase(session: AsyncSession, bot_id: UUID) -> None:
+    """TEMPORARY."""
 
 
 async def _recipients(session: AsyncSession, team_id: UUID, event: EventType) -> Sequence[UUID]:

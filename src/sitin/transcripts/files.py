@@ -30,3 +30,7 @@ class BotFiles(Protocol):
     async def add(self, session: AsyncSession, bot_id: UUID, refs: Sequence[ArtifactRef]) -> None:
         """List stored files among the bot's artifacts, in the caller's transaction."""
         ...
+
+    async def purge(self, bot_id: UUID) -> None:
+        """Delete every file of a bot. Raises ``RetriableError`` and ``ActionRequiredError``."""
+        ...

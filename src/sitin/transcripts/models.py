@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, LargeBinary, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -54,6 +54,10 @@ class Transcript(Base):
     """How the voices of the mix were named: piece, voice, name, confidence."""
     discarded_jobs: Mapped[list[str]] = mapped_column(JSONB, default=list)
     """Ids of jobs that the provider gave up; their audio may still be there."""
+    erased_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When the customer, or the plan's days, had it deleted."""
+    to_forget: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Whether the provider still has to delete what it keeps."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

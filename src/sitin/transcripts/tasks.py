@@ -19,3 +19,10 @@ class Transcribed(JobPayload):
     task: ClassVar[Task] = Task.TRANSCRIBED
     bot_id: UUID
     failed: bool
+
+
+class ForgetTranscript(JobPayload):
+    """Have the provider delete what it keeps; handled by ``sitin.transcripts.deletion``."""
+
+    task: ClassVar[Task] = Task.FORGET_TRANSCRIPT
+    bot_id: UUID

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
@@ -33,7 +34,7 @@ from sitin.transcripts.errors import SupersededError
 from sitin.transcripts.files import BotFiles
 from sitin.transcripts.runs import Piece, Run
 from sitin.transcripts.steps import look_there, order_there, transcribe_here
-from sitin.transcripts.tasks import Transcribe, Transcribed
+from sitin.transcripts.tasks import ForgetTranscript, Transcribe, Transcribed
 from sitin.transcripts.workspace import workspace
 
 MOST_UNFINISHED_RUNS = 5
@@ -115,13 +116,35 @@ class TranscriptWork:
         """
         async with self._database.transaction() as session:
             transcript = await store.begin_run(session, job.bot_id)
-            if transcript is None:
-                return
-            run = Run(transcript, database=self._database, keyring=self._keyring, clock=self._clock)
+        if transcript is None:
+            await self._clear_away(job.bot_id)
+            return
+        run = Run(transcript, database=self._database, keyring=self._keyring, clock=self._clock)
         try:
             await self._run(run)
         except SupersededError:
             log.warning("transcript_run_overtaken", bot_id=str(job.bot_id), run=run.facts.number)
+            if await self._is_erased(job.bot_id):
+                # What this run has left behind since then goes by the next one.
+                raise RetryLaterError(timedelta(0)) from None
+
+    async def _is_erased(self, bot_id: UUID) -> bool:
+        async with self._database.transaction() as session:
+            transcript = await store.find(session, bot_id)
+        return transcript is not None and transcript.erased_at is not None
+
+    async def _clear_away(self, bot_id: UUID) -> None:
+        """Remove what a run has left of a transcript that was erased while it worked."""
+        if not await self._is_erased(bot_id):
+            return
+        try:
+            await self._files.purge(bot_id)
+        except (RetriableError, ActionRequiredError) as error:
+            raise RetryLaterError(timedelta(seconds=self._pace.first_retry)) from error
+        async with self._database.transaction() as session:
+            transcript = await store.find(session, bot_id)
+            if transcript is not None and transcript.to_forget:
+                await self._jobs.enqueue(session, ForgetTranscript(bot_id=bot_id), key=str(bot_id))
 
     async def _run(self, run: Run) -> None:
         if run.facts.unfinished_runs > MOST_UNFINISHED_RUNS:

@@ -21,8 +21,9 @@ from sitin.bots.models import Bot
 from sitin.cli.demo.outcome import Outcome, local_name
 from sitin.cli.demo.receiver import Receiver, receiving
 from sitin.cli.demo.show import Progress, print_outcome
+from sitin.cli.installation import DEFAULT_TEAM, Installation, installation
 from sitin.cli.settings import Settings
-from sitin.cli.wiring import DEFAULT_TEAM, Installation, installation, running_service
+from sitin.cli.wiring import running_service
 from sitin.kit.errors import OperatorError
 from sitin.kit.postgres import EmbeddedPostgres
 from sitin.notifications.service import create_endpoint

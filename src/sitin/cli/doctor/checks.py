@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from sitin.cli.installation import installation
 from sitin.cli.launching import check_isolation
 from sitin.cli.settings import Settings
-from sitin.cli.wiring import installation
 from sitin.contract.failures import AdapterError
 from sitin.contract.storage import ObjectNotFoundError
 from sitin.kit.errors import OperatorError, SitinError

@@ -1,0 +1,193 @@
+"""Bots that go at once, alone or in batches. Used by the routes.
+
+A batch is one transaction; each of its items is a savepoint, so that one that fails leaves nothing
+behind and takes no other with it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sitin.accounts.service import Caller
+from sitin.bots.admission import Admission, Candidate
+from sitin.bots.configuration import PROVIDER, Configurations, meeting_columns, meeting_of
+from sitin.bots.lifecycle import Lifecycle
+from sitin.bots.models import Bot
+from sitin.bots.requests import CreateBotRequestBody
+from sitin.bots.schemas import BatchCreated, BatchError
+from sitin.contract.codes import BotStatus, TranscriptionStatus
+from sitin.kit.clock import Clock
+from sitin.kit.errors import SitinError
+from sitin.kit.ids import new_id
+from sitin.kit.requests import sentence_of
+from sitin.kit.wakeups import Channel, wake
+from sitin.platforms.urls import MeetingUrl
+
+B = TypeVar("B", bound=BaseModel)
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+
+class BatchItemError(SitinError):
+    """An item of a batch does not validate."""
+
+    code = "FST_ERR_VALIDATION"
+    status = 400
+    title = "Bad Request"
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A request that is right in itself."""
+
+    body: CreateBotRequestBody
+    meeting: MeetingUrl
+
+
+class BotCreation:
+    """Queues bots; every method joins the caller's transaction."""
+
+    def __init__(
+        self,
+        *,
+        lifecycle: Lifecycle,
+        configurations: Configurations,
+        admission: Admission,
+        clock: Clock,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._configurations = configurations
+        self._admission = admission
+        self._clock = clock
+
+    async def create(
+        self, session: AsyncSession, caller: Caller, body: CreateBotRequestBody
+    ) -> UUID:
+        """Queue a bot; a worker with room takes it at once.
+
+        Raises ``InvalidRequestError``, ``InvalidMeetingPlatformError``, ``OwnKeyNotAllowedError``,
+        and what ``Admission.admit`` raises.
+        """
+        return await self._queue(session, caller, await self._check(caller, body))
+
+    async def create_batch(
+        self, session: AsyncSession, caller: Caller, items: Sequence[Any]
+    ) -> tuple[list[BatchCreated], list[BatchError]]:
+        """Queue every bot of a batch that may be, in order."""
+
+        async def check(item: Any) -> _Order:
+            return await self._check(caller, validated(CreateBotRequestBody, item))
+
+        async def queue(order: _Order) -> UUID:
+            return await self._queue(session, caller, order)
+
+        return await in_batch(session, items, check, queue)
+
+    async def _check(self, caller: Caller, body: CreateBotRequestBody) -> _Order:
+        meeting = meeting_of(body.meeting_url)
+        await self._configurations.check(body, caller.plan)
+        return _Order(body, meeting)
+
+    async def _queue(self, session: AsyncSession, caller: Caller, order: _Order) -> UUID:
+        bot_id = new_id()
+        candidate = Candidate(bot_id, order.meeting.url, order.body.allow_multiple_bots)
+        await self._admission.admit(session, caller.team_id, caller.plan, candidate)
+        now = self._clock.now()
+        bot = Bot(
+            id=bot_id,
+            team_id=caller.team_id,
+            created_at=now,
+            status=BotStatus.QUEUED,
+            status_at=now,
+            **_transcription(order.body),
+            **meeting_columns(order.body, order.meeting),
+            **self._configurations.columns(order.body),
+        )
+        await self._lifecycle.begin(session, bot)
+        await wake(session, Channel.BOTS)
+        return bot_id
+
+
+def _transcription(body: CreateBotRequestBody) -> dict[str, Any]:
+    if not body.transcription_enabled:
+        return {"transcription_status": TranscriptionStatus.NOT_APPLICABLE}
+    return {
+        "transcription_status": TranscriptionStatus.NOT_STARTED,
+        "transcription_provider": PROVIDER,
+    }
+
+
+def validated(model: type[B], item: Any) -> B:
+    """An item of a batch by its schema. Raises ``BatchItemError``."""
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        message = sentence_of(problems, at="item")
+        raise BatchItemError(message, details=message) from None
+
+
+async def in_batch(
+    session: AsyncSession,
+    items: Sequence[Any],
+    check: Callable[[Any], Awaitable[R]],
+    create: Callable[[R], Awaitable[UUID]],
+) -> tuple[list[BatchCreated], list[BatchError]]:
+    """Create what each item asks for, in order, each in a savepoint of its own.
+
+    All are checked before the first is created, because a check may wait for names to be resolved
+    and creating may hold a lock.
+    """
+    checked = await asyncio.gather(*(check(item) for item in items), return_exceptions=True)
+    made: list[BatchCreated] = []
+    failed: list[BatchError] = []
+    for index, (item, outcome) in enumerate(zip(items, checked, strict=True)):
+        extra = _extra_of(item)
+        try:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            async with session.begin_nested():
+                bot_id = await create(outcome)
+        except SitinError as error:
+            failed.append(
+                BatchError(
+                    index=index,
+                    code=item_code(error),
+                    message=error.message,
+                    details=error.details,
+                    extra=extra,
+                )
+            )
+        except SQLAlchemyError:
+            log.exception("batch_item_failed", index=index)
+            failed.append(
+                BatchError(
+                    index=index,
+                    code="BOT_CREATE_FAILED",
+                    message="Something went wrong inside this service; try this one again.",
+                    details=None,
+                    extra=extra,
+                )
+            )
+        else:
+            made.append(BatchCreated(index=index, bot_id=bot_id, extra=extra))
+    return made, failed
+
+
+def item_code(error: SitinError) -> str:
+    """The error's code as batches tell it: without the prefix."""
+    bare = error.code.removeprefix("FST_ERR_")
+    return "VALIDATION_ERROR" if bare == "VALIDATION" else bare
+
+
+def _extra_of(item: Any) -> dict[str, Any] | None:
+    extra = item.get("extra") if isinstance(item, dict) else None
+    return extra if isinstance(extra, dict) else None

@@ -1,0 +1,176 @@
+"""Pages of long tables of bots, in order of a time, each read along an index. Used within bots.
+
+Whatever is asked for, a page costs about the same among ten bots and among a million:
+
+- by status and platform: one short read per combination, along the index that ends in the time;
+- by a part of a name, id or address: by the index of three-letter pieces (``bot_texts``, with a
+  function of the database of our own, because not every Postgres has pg_trgm); a part of one or
+  two letters has no such piece and is looked for along the time, as are scheduled bots, which are
+  few;
+- by a field of ``extra``: along the index of pairs (``bot_extra_pairs``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import product
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    cast,
+    column,
+    func,
+    select,
+    true,
+    tuple_,
+    values,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from sitin.bots.models import BotTexts
+from sitin.contract.codes import Platform
+from sitin.kit.paging import Cursor, Page, page_of, read_time_key, time_key
+
+T = TypeVar("T")
+
+Conditions = Sequence[ColumnElement[bool]]
+
+_PIECE = 3
+"""Letters."""
+
+
+class TextParts(NamedTuple):
+    """Parts of texts, case ignored; ``None`` where any will do."""
+
+    name: str | None = None
+    id: str | None = None
+    url: str | None = None
+
+
+ANYTHING = TextParts()
+
+
+@dataclass(frozen=True, slots=True)
+class Source(Generic[T]):
+    """A table that is listed by a time.
+
+    Attributes:
+        moment: The time; the id decides among those of one moment.
+        statuses: All there are.
+        newest_first: The list's own order.
+    """
+
+    model: Any
+    moment: InstrumentedAttribute[datetime]
+    statuses: Sequence[str]
+    newest_first: bool
+
+
+async def read_page(
+    session: AsyncSession,
+    source: Source[T],
+    conditions: Conditions,
+    *,
+    statuses: Sequence[str],
+    platforms: Sequence[Platform],
+    parts: TextParts,
+    limit: int,
+    cursor: Cursor | None,
+) -> Page[T]:
+    """A page of the rows that meet everything given. Raises ``CursorError``."""
+    walk = Walk(source.moment, source.model.id, cursor, newest_first=source.newest_first)
+    conditions = [*conditions, *contains(source.model, parts), *walk.beyond]
+    if any(parts) or not (statuses or platforms):
+        query = select(source.model).where(*conditions)
+        if statuses:
+            query = query.where(source.model.status.in_(statuses))
+        if platforms:
+            query = query.where(source.model.platform.in_(platforms))
+    else:
+        query = _by_combination(
+            source,
+            conditions,
+            walk,
+            statuses or source.statuses,
+            platforms or list(Platform),
+            limit,
+        )
+    rows = (await session.scalars(query.order_by(*walk.order).limit(limit + 1))).all()
+    return page_of(rows, limit=limit, cursor=cursor, key=lambda row: _key(source, row))
+
+
+def _key(source: Source[T], row: Any) -> str:
+    return time_key(getattr(row, source.moment.key), row.id)
+
+
+class Walk:
+    """From where, and in which direction, a page is read. Raises ``CursorError``."""
+
+    def __init__(
+        self,
+        moment: ColumnElement[datetime] | InstrumentedAttribute[datetime],
+        row_id: ColumnElement[UUID] | InstrumentedAttribute[UUID],
+        cursor: Cursor | None,
+        *,
+        newest_first: bool,
+    ) -> None:
+        backwards = cursor is not None and cursor.backwards
+        rising = newest_first == backwards
+        self.order: Sequence[ColumnElement[Any]] = (
+            (moment.asc(), row_id.asc()) if rising else (moment.desc(), row_id.desc())
+        )
+        self.beyond: Conditions = ()
+        if cursor is not None:
+            place, there = tuple_(moment, row_id), tuple_(*read_time_key(cursor.key))
+            self.beyond = (place > there if rising else place < there,)
+
+
+def _by_combination(
+    source: Source[T],
+    conditions: Conditions,
+    walk: Walk,
+    statuses: Sequence[str],
+    platforms: Sequence[str],
+    limit: int,
+) -> Select[Any]:
+    """The first rows of every combination of status and platform, of which the page is made."""
+    wanted = values(column("status", String), column("platform", String), name="wanted").data(
+        list(product(map(str, statuses), map(str, platforms)))
+    )
+    model = source.model
+    first = (
+        select(model.id)
+        .where(*conditions, model.status == wanted.c.status, model.platform == wanted.c.platform)
+        .order_by(*walk.order)
+        .limit(limit + 1)
+        .lateral("first")
+    )
+    ids = select(first.c.id).select_from(wanted.join(first, true()))
+    return select(model).where(model.id.in_(ids))
+
+
+def contains(model: Any, parts: TextParts) -> list[ColumnElement[bool]]:
+    """That a row's texts contain these parts."""
+    texts = (model.bot_name, cast(model.id, String), model.meeting_url)
+    return [
+        text.icontains(needle, autoescape=True)
+        for text, needle in zip(texts, parts, strict=True)
+        if needle
+    ]
+
+
+def found_by_pieces(bot_id: InstrumentedAttribute[UUID], parts: TextParts) -> Conditions:
+    """That the index of pieces knows the parts of the bot; a help to ``contains``, no proof."""
+    if all(len(needle or "") < _PIECE for needle in parts):
+        return ()
+    pieces = func.text_grams(
+        BotTexts.bot_name, cast(BotTexts.bot_id, String), BotTexts.meeting_url, type_=ARRAY(String)
+    )
+    wanted = func.text_grams(*(needle or "" for needle in parts), type_=ARRAY(String))
+    return (bot_id.in_(select(BotTexts.bot_id).where(pieces.contains(wanted))),)
