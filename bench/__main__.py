@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, ours, quality, scheduling, service, usual
+from bench import api, ours, quality, scheduling, service, usual, webhooks
 from bench.meeting import script, spoken
 from bench.row import Row
 from sitin.contract.recording import ArtifactKind
@@ -131,12 +131,43 @@ async def _scheduling(_seconds: float) -> list[Row]:
     return await scheduling.queueing()
 
 
+async def _webhooks(_seconds: float) -> list[Row]:
+    """Messages to many endpoints, some of which hang or refuse."""
+    found = await webhooks.measure()
+    what = (
+        f"{webhooks.MESSAGES:,} at {webhooks.PER_SECOND}/s to {webhooks.ENDPOINTS} endpoints, "
+        f"{webhooks.HANGING} hang, {webhooks.REFUSING} refuse"
+    )
+    behind = f"publications behind by {found.published_late:.2f} s at most"
+    return [
+        Row("webhooks: p50 to healthy endpoints", found.percentile(50), "s", note=what),
+        Row("webhooks: p99 to healthy endpoints", found.percentile(99), "s", 2, note=behind),
+        Row("webhooks: arrived at healthy endpoints", found.per_second, "/s"),
+        Row(
+            "webhooks: worker's CPU-s per 1,000 attempts",
+            found.per_thousand(found.worker),
+            "s",
+            note=f"{found.attempts:,} attempts",
+        ),
+        Row(
+            "webhooks: Postgres' CPU-s per 1,000 attempts",
+            found.per_thousand(found.postgres),
+            "s",
+            note="publishing included",
+        ),
+        Row("webhooks: worker's PSS before", found.pss_before / 1e6, "MB"),
+        Row("webhooks: worker's peak PSS", found.pss_peak / 1e6, "MB"),
+        Row("webhooks: worker's PSS after", found.pss_after / 1e6, "MB"),
+    ]
+
+
 PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
     "capture": _capture,
     "speakers": _speakers,
     "service": _service,
     "api": _api,
     "scheduling": _scheduling,
+    "webhooks": _webhooks,
 }
 
 

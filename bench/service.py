@@ -24,7 +24,7 @@ from sitin.contract.events import BotEvent, Ended, EventBody, StatusReached
 from sitin.contract.launch import BotLauncher
 from sitin.contract.spec import BotSpec
 from sitin.kit.postgres import EmbeddedPostgres
-from sitin.notifications.service import create_endpoint
+from sitin.notifications.endpoints import create_endpoint
 from sitin.rehearsal import Rehearsal
 
 

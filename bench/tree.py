@@ -53,7 +53,7 @@ class Tree:
     def _run(self) -> None:
         while not self._stop.wait(1.0):
             self._sample()
-            self.peak_pss = max(self.peak_pss, self._pss())
+            self.peak_pss = max(self.peak_pss, self.pss())
 
     def _family(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
@@ -66,7 +66,8 @@ class Tree:
                 times = process.cpu_times()
                 self._cpu[(process.pid, process.create_time())] = times.user + times.system
 
-    def _pss(self) -> int:
+    def pss(self) -> int:
+        """Bytes of all processes now, each shared page counted by its share."""
         total = 0
         for process in self._family():
             with suppress(OSError, StopIteration):

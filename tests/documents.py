@@ -1,12 +1,16 @@
 """The API's documents: the contract's where it is there, our own everywhere. For tests."""
 
+import copy
+import functools
 import json
 import re
 from typing import Any
 
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator, FormatChecker
+from pydantic import BaseModel
 
+from sitin.bots.schemas import BotWebhookCompleted, BotWebhookFailed, BotWebhookStatusChange
 from tests.shared import shared
 
 BOT_OPERATIONS = (
@@ -27,7 +31,27 @@ BOT_OPERATIONS = (
     "updateScheduledBot",
     "deleteScheduledBot",
 )
-"""The operations that are there; both documents are equal in them."""
+"""The operations on bots."""
+
+CALENDAR_OPERATIONS = (
+    "listRawCalendars",
+    "createCalendarConnection",
+    "listCalendars",
+    "getCalendarDetails",
+    "updateCalendarConnection",
+    "deleteCalendarConnection",
+    "syncCalendar",
+    "resubscribeCalendar",
+    "listEvents",
+    "listEventSeries",
+    "getEventDetails",
+    "createCalendarBot",
+    "updateCalendarBot",
+    "deleteCalendarBot",
+)
+
+OPERATIONS = (*BOT_OPERATIONS, *CALENDAR_OPERATIONS)
+"""All there are; both documents are equal in them."""
 
 # What describes a value to a person, or how a generator got there, says nothing about its shape.
 _NO_SHAPE = {"description", "title", "example", "examples", "default", "$schema", "$id", "summary"}
@@ -91,6 +115,33 @@ class Document:
         return None
 
 
+_WEBHOOKS: dict[str, type[BaseModel]] = {
+    "bot.status_change": BotWebhookStatusChange,
+    "bot.completed": BotWebhookCompleted,
+    "bot.failed": BotWebhookFailed,
+}
+
+
+@functools.cache
+def webhook_schema(event: str, *, callback: bool = False) -> Any:
+    """The schema of an event's payload: the contract's, else our own; ``None`` without either."""
+    document = contract()
+    if document is None:
+        model = _WEBHOOKS.get(event)
+        return None if model is None else model.model_json_schema()
+    if event == "calendar.connection_error":
+        # The contract has no schema for it: connection_updated and why.
+        schema = copy.deepcopy(document.component("CalendarWebhookConnectionUpdated"))
+        schema["properties"]["event"]["const"] = event
+        schema["properties"]["data"]["properties"]["error_message"] = {"type": "string"}
+        schema["properties"]["data"]["required"].append("error_message")
+        return schema
+    room, _, what = event.partition(".")
+    kind = "Callback" if callback else f"{room.title()}Webhook"
+    return document.component(kind + what.title().replace("_", ""))
+
+
+@functools.cache
 def contract() -> Document | None:
     """The public API's own document, if it is here."""
     path = shared("contract", "openapi-v2.json")

@@ -10,6 +10,17 @@ import uvicorn
 from tests.waiting import until
 
 
+class LateApp:
+    """Stands in for an app that has to know its own address."""
+
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Passes on everything but the server's own start."""
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+
+
 @contextlib.asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
     """The app's address, as long as the context lasts."""

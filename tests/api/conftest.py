@@ -13,12 +13,18 @@ from fastapi import FastAPI
 from sitin.accounts.models import Permission
 from sitin.accounts.service import KEY_HEADER, Caller, create_key
 from sitin.api.app import Services, create_app
+from sitin.cli.calendars import Calendars
 from sitin.kit.clock import iso
+from sitin.rehearsal.calendars import CalendarRehearsal
 from tests.bots.conftest import House, house
+from tests.calendars.office import furnished
 from tests.checking import CheckedApp
-from tests.serving import serving
+from tests.serving import LateApp, serving
 
 __all__ = ["house"]
+
+SECONDS = 60
+"""For an answer, on whatever machine."""
 
 MEET_URL = "https://meet.google.com/abc-defg-hij"
 
@@ -32,12 +38,14 @@ class Api:
     url: str
     client: httpx.AsyncClient
     """With a full-access key of the house's team."""
+    calendars: Calendars
+    rehearsal: CalendarRehearsal
     further_clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def client_with(self, key: str | None) -> httpx.AsyncClient:
         """A client with another key, or with none."""
         headers = {} if key is None else {KEY_HEADER: key}
-        client = httpx.AsyncClient(base_url=self.url, headers=headers)
+        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=SECONDS)
         self.further_clients.append(client)
         return client
 
@@ -79,25 +87,46 @@ class Api:
 
 @pytest.fixture
 async def api(house: House) -> AsyncIterator[Api]:
-    """The API over the house's bots."""
-    app = create_app(
-        Services(
-            database=house.database,
+    """The API over the house's bots and a rehearsal's calendars."""
+    late = LateApp()
+    async with (
+        CalendarRehearsal() as rehearsal,
+        serving(late) as url,
+        furnished(
+            rehearsal,
+            house.database,
             clock=house.clock,
+            keyring=house.keyring,
+            outgoing=house.outgoing,
             plans=house.plans,
-            bots=house.bots,
-            bot_creation=house.creation,
-            bot_deletion=house.deletion,
-            bot_reports=house.reports,
-            scheduled_bots=house.scheduled,
-            artifacts=house.rooms.artifacts,
-        )
-    )
-    checked = CheckedApp(app)
-    async with serving(checked) as url, httpx.AsyncClient(base_url=url) as client:
-        api = Api(app, house, url, client)
+            jobs=house.jobs,
+            public_url=url,
+        ) as calendars,
+        httpx.AsyncClient(base_url=url, timeout=SECONDS) as client,
+    ):
+        app = create_app(_services(house, calendars))
+        late.app = checked = CheckedApp(app)
+        api = Api(app, house, url, client, calendars, rehearsal)
         client.headers[KEY_HEADER] = await api.key(house.caller.team_id)
         yield api
         for further in api.further_clients:
             await further.aclose()
     assert checked.broken == []
+
+
+def _services(house: House, calendars: Calendars) -> Services:
+    return Services(
+        database=house.database,
+        clock=house.clock,
+        plans=house.plans,
+        bots=house.bots,
+        bot_creation=house.creation,
+        bot_deletion=house.deletion,
+        bot_reports=house.reports,
+        scheduled_bots=house.scheduled,
+        calendar_connections=calendars.connections,
+        calendar_events=calendars.events,
+        calendar_bots=calendars.bots,
+        calendar_pushes=calendars.pushes,
+        artifacts=house.rooms.artifacts,
+    )

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sitin.contract.codes import BotStatus
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.ids import new_id
+from sitin.notifications.endpoints import create_endpoint
 from sitin.notifications.models import Delivery, DeliveryKind, Message
-from sitin.notifications.service import create_endpoint
 from tests.api.conftest import Api
 
 pytestmark = pytest.mark.db

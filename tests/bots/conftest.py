@@ -101,6 +101,9 @@ class House:
     scheduled: ScheduledBots
     queueing: Queueing
     rooms: Rooms
+    configurations: Configurations
+    keyring: Keyring
+    outgoing: OutgoingClient
     store: FailingStore
     jobs: FakeJobs
     transcripts: FakeTranscripts
@@ -243,7 +246,9 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
             lifecycle=lifecycle, configurations=configurations, admission=admission, clock=clock
         ),
         deletion=Deletion(
-            artifacts=artifacts, transcripts=TranscriptDeletion(jobs=jobs, clock=clock), jobs=jobs
+            artifacts=artifacts,
+            transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
+            jobs=jobs,
         ),
         reports=Reports(configurations=configurations, clock=clock),
         scheduled=ScheduledBots(configurations=configurations, clock=clock),
@@ -257,6 +262,9 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
             tolerance=timedelta(minutes=15),
         ),
         rooms=Rooms(database, lifecycle, artifacts, transcripts, jobs),
+        configurations=configurations,
+        keyring=keyring,
+        outgoing=outgoing,
         store=store,
         jobs=jobs,
         transcripts=transcripts,

@@ -16,7 +16,7 @@ from sitin.contract.events import ParticipantSeen, UnexpectedSeen
 from sitin.contract.failures import RetriableError
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.ids import new_id
-from sitin.notifications.service import create_endpoint
+from sitin.notifications.endpoints import create_endpoint
 from tests.bots.conftest import House
 
 pytestmark = pytest.mark.db

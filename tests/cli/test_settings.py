@@ -33,12 +33,14 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITIN_MAX_RECORDING", "90m")
+    monkeypatch.setenv("SITIN_WEBHOOK_RETENTION", "14d")
     monkeypatch.setenv("SITIN_SECRET_KEYS", "one, two")
     monkeypatch.setenv("SITIN_BROWSER_ARGS", "--a --b=c")
     monkeypatch.setenv("SITIN_MAX_BOTS", "0")
     monkeypatch.setenv("SITIN_VIDEO", "")
     settings = load_settings()
     assert settings.max_recording == timedelta(minutes=90)
+    assert settings.webhook_retention == timedelta(days=14)
     assert [key.get_secret_value() for key in settings.secret_keys] == ["one", "two"]
     assert settings.browser_args == ("--a", "--b=c")
     assert settings.max_bots == 0
@@ -51,6 +53,8 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SITIN_MAX_BOTS", "many", "SITIN_MAX_BOTS: .*integer"),
         ("SITIN_MAX_BOTS", "-1", "SITIN_MAX_BOTS: .*greater"),
         ("SITIN_MAX_RECORDING", "long", "SITIN_MAX_RECORDING: must be a duration"),
+        ("SITIN_WEBHOOK_RETENTION", "0", "SITIN_WEBHOOK_RETENTION: .*greater"),
+        ("SITIN_WEBHOOK_RETENTION", "9" * 30 + "d", "SITIN_WEBHOOK_RETENTION: .*ten years"),
         ("SITIN_VIDEO", "vhs", "SITIN_VIDEO: .*live.*dense"),
         ("SITIN_DATABASE_URL", "mysql://x", "SITIN_DATABASE_URL: must be an address"),
         ("SITIN_DATABASE_URL", "postgresql://u:hidden@h/d", "SITIN_SECRET_KEYS must be set"),

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-import httpcore
 import pytest
 
 from sitin.kit.http import (
@@ -37,16 +36,22 @@ class Resolver:
 
 @contextlib.asynccontextmanager
 async def server(serve: Serve) -> AsyncIterator[int]:
+    handling: set[asyncio.Task[None] | None] = set()
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handling.add(asyncio.current_task())
         with contextlib.suppress(ConnectionError):
             await serve(reader, writer)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     listening = await asyncio.start_server(handle, "127.0.0.1", 0)
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
+        await asyncio.gather(*(task for task in handling if task is not None))
 
 
 def answering(text: str, seen: list[bytes] | None = None) -> Serve:
@@ -157,11 +162,11 @@ async def test_of_several_addresses_the_private_ones_are_left_out(
 ) -> None:
     connected: list[str] = []
 
-    async def connect(_: object, host: str, *__: object, **___: object) -> None:
-        connected.append(host)
-        raise httpcore.ConnectError
+    async def connect(_: object, address: tuple[str, int]) -> None:
+        connected.append(address[0])
+        raise OSError("unreachable")
 
-    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
     resolver = Resolver(["127.0.0.1", "93.184.216.34", "::1", "2606:4700::1111"])
     async with OutgoingClient(resolver=resolver) as client:
         with pytest.raises(NoAnswerError):
@@ -211,6 +216,73 @@ async def test_redirects_to_bad_addresses_and_in_circles_end() -> None:
         async with server(answering(text)) as port, OutgoingClient(allow_private=True) as client:
             with pytest.raises(error):
                 await client.download(f"http://127.0.0.1:{port}/", seconds=10, largest=1000)
+
+
+def counting(connections: list[int], *, then_close: bool = False) -> Serve:
+    """Answers every request of a connection; ``connections`` tells how many each has had."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        number = len(connections) - 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while not then_close or not connections[number]:
+                await reader.readuntil(b"\r\n\r\n")
+                connections[number] += 1
+                writer.write(OK.replace("\n", "\r\n").encode())
+                await writer.drain()
+
+    return serve
+
+
+async def test_a_connection_is_used_again() -> None:
+    connections: list[int] = []
+    async with server(counting(connections)) as port, OutgoingClient(allow_private=True) as client:
+        for _ in range(3):
+            await client.request("POST", f"http://127.0.0.1:{port}/", seconds=10, keep=10)
+    assert connections == [3]
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_made_again() -> None:
+    """The server closes each connection after its answer and does not say so."""
+    connections: list[int] = []
+    serve = counting(connections, then_close=True)
+    async with server(serve) as port, OutgoingClient(allow_private=True) as client:
+        for _ in range(5):
+            answer = await client.request("POST", f"http://127.0.0.1:{port}/", seconds=10, keep=10)
+            assert answer.status == 200
+    assert connections == [1] * 5
+
+
+async def test_a_new_connection_that_breaks_is_no_answer_and_not_repeated() -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+
+    async with server(serve) as port, OutgoingClient(allow_private=True) as client:
+        with pytest.raises(NoAnswerError):
+            await client.request("POST", f"http://127.0.0.1:{port}/", seconds=10, keep=10)
+    assert len(asked) == 1
+
+
+async def test_the_address_is_looked_at_once_more_when_the_socket_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever way an address might get past the looks before."""
+    monkeypatch.setattr("sitin.kit.http._numeric", lambda _: None)
+    seen: list[bytes] = []
+    async with server(answering(OK, seen)) as port, OutgoingClient() as client:
+        with pytest.raises(NoAnswerError, match="not on the public internet"):
+            await client.request("GET", f"http://127.0.0.1:{port}/", seconds=10, keep=10)
+    assert seen == []
+
+
+async def test_a_path_is_sent_as_it_is_written() -> None:
+    seen: list[bytes] = []
+    path = "/a%2Fb%20c?sig=x%2By/z==&q=%E2%82%AC"
+    async with server(answering(OK, seen)) as port, OutgoingClient(allow_private=True) as client:
+        await client.request("GET", f"http://127.0.0.1:{port}{path}", seconds=10, keep=10)
+    assert seen[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,12 @@
-"""A process that delivers until it is killed: ``python -m tests.notifications.delivering``."""
+"""A process that delivers until it is killed: ``python -m tests.notifications.delivering``.
+
+With ``--stop-before-sending`` it takes what is due, and there it stays.
+"""
 
 import asyncio
 import os
+import sys
+from typing import Any
 
 from sitin.kit.clock import SystemClock
 from sitin.kit.crypto import Keyring
@@ -10,7 +15,13 @@ from sitin.kit.http import OutgoingClient
 from sitin.kit.wakeups import Wakeups
 from sitin.notifications.dispatch import Dispatcher
 from sitin.notifications.sending import Sender
-from tests.notifications.conftest import as_stored
+from sitin.notifications.store import Taken
+
+
+async def refresh(taken: Taken) -> dict[str, Any]:
+    if "--stop-before-sending" in sys.argv:
+        await asyncio.Event().wait()
+    return taken.data
 
 
 async def main() -> None:
@@ -20,7 +31,7 @@ async def main() -> None:
         client=OutgoingClient(allow_private=True),
         keyring=Keyring([os.environ["TEST_KEY"]]),
         clock=clock,
-        refresh=as_stored,
+        refresh=refresh,
     )
     dispatcher = Dispatcher(database=database, sender=sender, wakeups=wakeups, clock=clock)
     await asyncio.gather(wakeups.run(), dispatcher.run())

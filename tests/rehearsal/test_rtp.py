@@ -15,8 +15,9 @@ from sitin.rehearsal.film import FilmStore
 from sitin.rehearsal.meet.connection import MeetConnection, Surroundings
 from sitin.rehearsal.people import Feed, Person
 from sitin.rehearsal.pool import Sending
-from sitin.rehearsal.rtp import LOOPBACK, PooledTrack, offer_loopback_only, with_source
+from sitin.rehearsal.rtp import PooledTrack, offer_loopback_only, with_source
 from sitin.rehearsal.script import Script
+from sitin.rehearsal.serving import LOOPBACK
 from sitin.rehearsal.sound import SoundStage
 from sitin.rehearsal.truth import Ledger
 from sitin.rehearsal.voices import OPUS_SILENCE, PACKET_SAMPLES, from_samples

@@ -21,10 +21,24 @@ from sitin.bots.reports import Reports
 from sitin.bots.scheduled import routes as scheduled_bots
 from sitin.bots.scheduled.service import ScheduledBots
 from sitin.bots.service import Bots
+from sitin.calendars import pushes
+from sitin.calendars import routes as calendars
+from sitin.calendars.bots import CalendarBots
+from sitin.calendars.connections import Connections
+from sitin.calendars.events import Events
+from sitin.calendars.pushes import Pushes
+from sitin.calendars.webhooks import router as calendar_webhooks
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 
-ROUTERS = (scheduled_bots.router, bots.router, artifacts.router, health.router)
+ROUTERS = (
+    scheduled_bots.router,
+    bots.router,
+    calendars.router,
+    pushes.router,
+    artifacts.router,
+    health.router,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,10 @@ class Services:
     bot_deletion: Deletion
     bot_reports: Reports
     scheduled_bots: ScheduledBots
+    calendar_connections: Connections
+    calendar_events: Events
+    calendar_bots: CalendarBots
+    calendar_pushes: Pushes
     artifacts: Artifacts
 
 
@@ -63,6 +81,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     app.webhooks.include_router(bot_webhooks)
+    app.webhooks.include_router(calendar_webhooks)
     _use_own_document(app)
     return app
 

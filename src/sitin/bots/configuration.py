@@ -4,13 +4,14 @@ Used within bots, for those that go at once and those that go later, and by cale
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from sitin.accounts.errors import OwnKeyNotAllowedError
 from sitin.accounts.plans import Plan
 from sitin.bots.errors import InvalidMeetingPlatformError, InvalidRequestError
-from sitin.bots.models import BotConfiguration
+from sitin.bots.models import CONFIGURATION, BotConfiguration
 from sitin.bots.requests import BotConfigurationBody, CreateBotRequestBody
 from sitin.kit.crypto import Keyring
 from sitin.platforms.urls import MeetingUrl, is_web_address, recognise
@@ -88,14 +89,12 @@ class Configurations:
             "callback_secret": self.seal(callback.secret if callback else None),
         }
 
-    def body_of(self, row: BotConfiguration) -> dict[str, Any]:
+    def body_of_columns(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """What a request for this configuration says; the inverse of ``columns``."""
-        streaming = row.streaming_config
+        row = SimpleNamespace(**columns)
         return {
             "bot_name": row.bot_name,
             "bot_image": row.bot_image,
-            "meeting_url": row.meeting_url,
-            "allow_multiple_bots": row.allow_multiple_bots,
             "recording_mode": row.recording_mode,
             "entry_message": row.entry_message,
             "timeout_config": {
@@ -106,7 +105,7 @@ class Configurations:
             "zoom_access_token_url": row.zoom_access_token_url,
             "extra": row.extra,
             "streaming_enabled": row.streaming_enabled,
-            "streaming_config": streaming,
+            "streaming_config": row.streaming_config,
             "transcription_enabled": row.transcription_enabled,
             "transcription_config": {
                 "provider": PROVIDER,
@@ -114,16 +113,23 @@ class Configurations:
                 "custom_params": row.transcription_params,
             },
             "callback_enabled": row.callback_enabled,
-            "callback_config": None if row.callback_url is None else self.callback_of(row),
+            "callback_config": (
+                None
+                if row.callback_url is None
+                else {
+                    "url": row.callback_url,
+                    "method": row.callback_method,
+                    "secret": self.open(row.callback_secret),
+                }
+            ),
         }
 
-    def callback_of(self, row: BotConfiguration) -> dict[str, str | None]:
-        """Where the bot's end is reported, with the secret in the clear."""
-        assert row.callback_url is not None
+    def body_of(self, row: BotConfiguration) -> dict[str, Any]:
+        """The same of a row, with the meeting it is about."""
         return {
-            "url": row.callback_url,
-            "method": row.callback_method,
-            "secret": self.open(row.callback_secret),
+            **self.body_of_columns({name: getattr(row, name) for name in CONFIGURATION}),
+            "meeting_url": row.meeting_url,
+            "allow_multiple_bots": row.allow_multiple_bots,
         }
 
     def open(self, sealed: str | None) -> str | None:

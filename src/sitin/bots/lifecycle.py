@@ -37,6 +37,7 @@ from sitin.contract.events import (
 )
 from sitin.contract.recording import ParticipantRef, Recording
 from sitin.kit.clock import Clock
+from sitin.kit.database import among
 from sitin.notifications.events import EventType
 from sitin.notifications.service import (
     BotMessage,
@@ -78,7 +79,7 @@ class Lifecycle:
         if not await is_wanted(session, team_id, event):
             return
         rows = await session.execute(
-            select(Bot.id, Bot.event_id, Bot.extra).where(Bot.id.in_(bot_ids))
+            select(Bot.id, Bot.event_id, Bot.extra).where(among(Bot.id, bot_ids))
         )
         await publish_all(
             session,

@@ -10,7 +10,7 @@ Whatever is asked for, a page costs about the same among ten bots and among a mi
 - by a field of ``extra``: along the index of pairs (``bot_extra_pairs``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -26,7 +26,6 @@ from sqlalchemy import (
     func,
     select,
     true,
-    tuple_,
     values,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -35,7 +34,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from sitin.bots.models import BotTexts
 from sitin.contract.codes import Platform
-from sitin.kit.paging import Cursor, Page, page_of, read_time_key, time_key
+from sitin.kit.paging import Cursor, Page, Walk, page_of, time_key
 
 T = TypeVar("T")
 
@@ -43,6 +42,9 @@ Conditions = Sequence[ColumnElement[bool]]
 
 _PIECE = 3
 """Letters."""
+
+_NEAR = 2000
+"""Rows looked at along the time before the index of pieces is asked."""
 
 
 class TextParts(NamedTuple):
@@ -64,12 +66,14 @@ class Source(Generic[T]):
         moment: The time; the id decides among those of one moment.
         statuses: All there are.
         newest_first: The list's own order.
+        has_pieces: Whether its texts are in ``bot_texts``.
     """
 
     model: Any
     moment: InstrumentedAttribute[datetime]
     statuses: Sequence[str]
     newest_first: bool
+    has_pieces: bool = False
 
 
 async def read_page(
@@ -85,50 +89,52 @@ async def read_page(
 ) -> Page[T]:
     """A page of the rows that meet everything given. Raises ``CursorError``."""
     walk = Walk(source.moment, source.model.id, cursor, newest_first=source.newest_first)
-    conditions = [*conditions, *contains(source.model, parts), *walk.beyond]
-    if any(parts) or not (statuses or platforms):
-        query = select(source.model).where(*conditions)
-        if statuses:
-            query = query.where(source.model.status.in_(statuses))
-        if platforms:
-            query = query.where(source.model.platform.in_(platforms))
-    else:
-        query = _by_combination(
-            source,
-            conditions,
-            walk,
-            statuses or source.statuses,
-            platforms or list(Platform),
-            limit,
+    base = [*conditions, *walk.beyond]
+
+    async def read(query: Select[Any]) -> Sequence[Any]:
+        return (await session.scalars(query.order_by(*walk.order).limit(limit + 1))).all()
+
+    if any(parts):
+        rows = await _containing(read, source, base, walk, statuses, platforms, parts, limit)
+    elif statuses or platforms:
+        rows = await read(
+            _by_combination(
+                source, base, walk, statuses or source.statuses, platforms or list(Platform), limit
+            )
         )
-    rows = (await session.scalars(query.order_by(*walk.order).limit(limit + 1))).all()
+    else:
+        rows = await read(select(source.model).where(*base))
     return page_of(rows, limit=limit, cursor=cursor, key=lambda row: _key(source, row))
+
+
+async def _containing(
+    read: Callable[[Select[Any]], Awaitable[Sequence[Any]]],
+    source: Source[T],
+    base: Conditions,
+    walk: Walk,
+    statuses: Sequence[str],
+    platforms: Sequence[Platform],
+    parts: TextParts,
+    limit: int,
+) -> Sequence[Any]:
+    """Rows with these parts: among the next along the time, else by the index of pieces."""
+    wanted = contains(source.model, parts)
+    if statuses:
+        wanted.append(source.model.status.in_(statuses))
+    if platforms:
+        wanted.append(source.model.platform.in_(platforms))
+    pieces = found_by_pieces(source.model.id, parts) if source.has_pieces else ()
+    if pieces:
+        # What many have is soon found along the time, and among pieces it would be a long list.
+        near = select(source.model.id).where(*base).order_by(*walk.order).limit(_NEAR)
+        rows = await read(select(source.model).where(source.model.id.in_(near), *wanted))
+        if len(rows) > limit:
+            return rows
+    return await read(select(source.model).where(*base, *wanted, *pieces))
 
 
 def _key(source: Source[T], row: Any) -> str:
     return time_key(getattr(row, source.moment.key), row.id)
-
-
-class Walk:
-    """From where, and in which direction, a page is read. Raises ``CursorError``."""
-
-    def __init__(
-        self,
-        moment: ColumnElement[datetime] | InstrumentedAttribute[datetime],
-        row_id: ColumnElement[UUID] | InstrumentedAttribute[UUID],
-        cursor: Cursor | None,
-        *,
-        newest_first: bool,
-    ) -> None:
-        backwards = cursor is not None and cursor.backwards
-        rising = newest_first == backwards
-        self.order: Sequence[ColumnElement[Any]] = (
-            (moment.asc(), row_id.asc()) if rising else (moment.desc(), row_id.desc())
-        )
-        self.beyond: Conditions = ()
-        if cursor is not None:
-            place, there = tuple_(moment, row_id), tuple_(*read_time_key(cursor.key))
-            self.beyond = (place > there if rising else place < there,)
 
 
 def _by_combination(

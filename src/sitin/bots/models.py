@@ -98,6 +98,7 @@ class Bot(BotConfiguration, Base):
             text("id DESC"),
         ),
         Index("ix_bots_team_id_ended_at", "team_id", "ended_at"),
+        Index("ix_bots_event_id", "event_id", postgresql_where=text("event_id IS NOT NULL")),
         # The queue: what no worker has taken yet, oldest first.
         Index("ix_bots_queued", "created_at", "id", postgresql_where=text("status = 'queued'")),
         # What the sweep by the plan's days has to look at.

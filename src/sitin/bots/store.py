@@ -12,17 +12,17 @@ from sitin.bots.listing import (
     ANYTHING,
     Source,
     TextParts,
-    Walk,
     contains,
-    found_by_pieces,
     read_page,
 )
 from sitin.bots.models import Bot, Event, ExtraPair, Participant, StatusChange
 from sitin.contract.codes import BotStatus, Platform
 from sitin.contract.events import Ended, UnexpectedSeen
-from sitin.kit.paging import Cursor, Page, page_of, time_key
+from sitin.kit.paging import Cursor, Page, Walk, page_of, time_key
 
-_BOTS: Source[Bot] = Source(Bot, Bot.created_at, tuple(BotStatus), newest_first=True)
+_BOTS: Source[Bot] = Source(
+    Bot, Bot.created_at, tuple(BotStatus), newest_first=True, has_pieces=True
+)
 _COUNTED = 1000
 
 _BEFORE_THE_DOOR = frozenset({BotStatus.IN_WAITING_ROOM, BotStatus.IN_WAITING_FOR_HOST})
@@ -60,7 +60,6 @@ async def page(
         conditions.append(Bot.created_at < which.created_before)
     if which.ended_after is not None:
         conditions.append(Bot.ended_at > which.ended_after)
-    conditions += found_by_pieces(Bot.id, which.parts)
     if which.extra:
         return await _page_by_extra(session, team_id, which, conditions, limit, cursor)
     return await read_page(

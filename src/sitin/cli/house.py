@@ -18,12 +18,15 @@ from sitin.bots.scheduled.service import ScheduledBots
 from sitin.bots.service import Bots
 from sitin.bots.transcription import Transcription
 from sitin.bots.watch import Rooms
+from sitin.cli.calendars import furnish_calendars
 from sitin.cli.installation import Installation, address_check
 from sitin.jobs.queue import PostgresJobs
 from sitin.jobs.worker import Worker
 from sitin.kit.wakeups import Wakeups
 from sitin.notifications.dispatch import Dispatcher
 from sitin.notifications.sending import Sender
+from sitin.notifications.tasks import Housekeeping
+from sitin.providers.calendars.registry import CalendarProviders
 from sitin.providers.storage.urls import open_store
 from sitin.providers.transcription.registry import Engines
 from sitin.transcripts.deletion import Forgetting, TranscriptDeletion
@@ -43,7 +46,13 @@ class House:
     jobs: Worker
 
 
-def furnish(install: Installation, engines: Engines, *, public_url: str) -> House:
+def furnish(
+    install: Installation,
+    engines: Engines,
+    calendar_providers: CalendarProviders,
+    *,
+    public_url: str,
+) -> House:
     """Put the rooms together."""
     settings, clock, database = install.settings, install.clock, install.database
     keyring = install.keyring
@@ -61,7 +70,9 @@ def furnish(install: Installation, engines: Engines, *, public_url: str) -> Hous
     transcripts = TranscriptService(engines=engines, jobs=jobs, keyring=keyring, clock=clock)
     bots = Bots(artifacts=artifacts, transcripts=transcripts, clock=clock)
     deletion = Deletion(
-        artifacts=artifacts, transcripts=TranscriptDeletion(jobs=jobs, clock=clock), jobs=jobs
+        artifacts=artifacts,
+        transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
+        jobs=jobs,
     )
     transcription = Transcription(
         database=database, transcripts=transcripts, lifecycle=lifecycle, keyring=keyring
@@ -82,6 +93,17 @@ def furnish(install: Installation, engines: Engines, *, public_url: str) -> Hous
         clock=clock,
         refresh=FreshPayloads(database=database, bots=bots, clock=clock),
     )
+    calendars = furnish_calendars(
+        install,
+        calendar_providers.by_platform,
+        configurations=configurations,
+        ledger=ledger,
+        jobs=jobs,
+        public_url=public_url,
+    )
+    housekeeping = Housekeeping(
+        database=database, clock=clock, retention=settings.webhook_retention
+    )
     retention = Retention(database=database, deletion=deletion, plans=install.plans, clock=clock)
     return House(
         services=Services(
@@ -98,6 +120,10 @@ def furnish(install: Installation, engines: Engines, *, public_url: str) -> Hous
             bot_deletion=deletion,
             bot_reports=Reports(configurations=configurations, clock=clock),
             scheduled_bots=ScheduledBots(configurations=configurations, clock=clock),
+            calendar_connections=calendars.connections,
+            calendar_events=calendars.events,
+            calendar_bots=calendars.bots,
+            calendar_pushes=calendars.pushes,
             artifacts=artifacts,
         ),
         rooms=Rooms(database, lifecycle, artifacts, transcription, jobs),
@@ -119,7 +145,12 @@ def furnish(install: Installation, engines: Engines, *, public_url: str) -> Hous
                 transcription.handler(),
                 forgetting.handler(),
                 Purging(artifacts).handler(),
+                *calendars.handlers,
             ],
-            periodic=[retention.periodic()],
+            periodic=[
+                retention.periodic(),
+                calendars.keeping.periodic(),
+                *housekeeping.periodic(),
+            ],
         ),
     )

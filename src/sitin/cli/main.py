@@ -16,25 +16,20 @@ from typing import Annotated
 import structlog
 import typer
 
-from sitin.accounts.service import require_team
 from sitin.cli import accounts
 from sitin.cli.console import (
     AsJson,
-    TeamId,
     print_json,
     run,
     settings_of_command,
     settings_of_service,
-    show,
-    with_installation,
 )
 from sitin.cli.doctor.checks import examine
-from sitin.cli.installation import Installation, address_check
+from sitin.cli.jobs import app as jobs
 from sitin.cli.rehearsal import app as rehearsal
+from sitin.cli.webhooks import app as webhooks
 from sitin.cli.wiring import Service, running_service, running_worker
-from sitin.jobs.queue import PostgresJobs
 from sitin.kit.errors import OperatorError
-from sitin.notifications.service import create_endpoint
 
 app = typer.Typer(
     help="Bots that sit in on meetings, record, transcribe and report.",
@@ -42,13 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-webhook = typer.Typer(help="Webhook endpoints.", no_args_is_help=True)
-job = typer.Typer(help="Jobs.", no_args_is_help=True)
 app.add_typer(accounts.team, name="team")
 app.add_typer(accounts.key, name="key")
 app.add_typer(accounts.tokens, name="tokens")
-app.add_typer(webhook, name="webhook")
-app.add_typer(job, name="job")
+app.add_typer(webhooks, name="webhook")
+app.add_typer(jobs, name="job")
 app.add_typer(rehearsal, name="rehearsal")
 
 log = structlog.get_logger(__name__)
@@ -149,47 +142,6 @@ def _walk(meeting_url: str, *, record: float, wait: float, out: Path, as_json: b
         raise OperatorError(diagnosis.sentence)
     if not as_json:
         typer.echo(diagnosis.sentence)
-
-
-@webhook.command("create")
-def webhook_create(
-    team_id: TeamId,
-    url: Annotated[str, typer.Option(help="Where the events are sent.")],
-    event: Annotated[
-        list[str] | None, typer.Option(help="An event it wants; all without this option.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Its name; its host without one.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a webhook endpoint; the secret verifies its signatures."""
-
-    async def make(install: Installation) -> dict[str, str]:
-        if refused := await address_check(install.outgoing)(url, ("http", "https")):
-            raise OperatorError(f"--url: {refused}")
-        async with install.database.transaction() as session:
-            await require_team(session, team_id)
-            made = await create_endpoint(
-                session,
-                install.keyring,
-                team_id=team_id,
-                url=url,
-                events=event or [],
-                name=name,
-            )
-        return {"webhook_id": str(made.id), "secret": made.secret}
-
-    show(with_installation(make), as_json=as_json)
-
-
-@job.command("requeue")
-def job_requeue(as_json: AsJson = False) -> None:
-    """Run the jobs again that were held because they failed too often in a row."""
-
-    async def make(install: Installation) -> dict[str, int]:
-        async with install.database.transaction() as session:
-            return {"requeued": await PostgresJobs().requeue_held(session)}
-
-    show(with_installation(make), as_json=as_json)
 
 
 def main() -> None:

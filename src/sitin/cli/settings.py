@@ -27,23 +27,28 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sitin.accounts.ledger import TokenRates
 from sitin.accounts.plans import Plans
 from sitin.kit.errors import OperatorError
+from sitin.providers.calendars.settings import CalendarSettings
 from sitin.providers.transcription.settings import TranscriptionSettings
 
 _CHROMIUM = Path("/usr/bin/chromium")
 _HEADLESS_SHELL = Path("/usr/bin/chromium-headless-shell")
-_UNITS = {"s": 1, "m": 60, "h": 3600}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = 3650 * _UNITS["d"]
 _BOTS_PER_CORE = 2
 _BYTES_PER_BOT = 600 * 1024 * 1024
 
 
-def _duration(value: object) -> object:
-    """Read ``90s``, ``30m``, ``4h`` or seconds."""
+def duration(value: object) -> object:
+    """Read ``90s``, ``30m``, ``4h``, ``30d`` or seconds."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", value.strip().lower())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", value.strip().lower())
     if match is None:
-        raise ValueError("must be a duration like 90s, 30m or 4h")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+        raise ValueError("must be a duration like 90s, 30m, 4h or 30d")
+    seconds = float(match[1]) * _UNITS[match[2] or "s"]
+    if seconds > _LONGEST:
+        raise ValueError("must be a duration of ten years at most")
+    return timedelta(seconds=seconds)
 
 
 def _words(value: object) -> object:
@@ -63,7 +68,7 @@ def _json(value: object) -> object:
         raise ValueError(f"must be a JSON object ({error})") from None
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
 Expanded = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
@@ -115,10 +120,16 @@ class Settings(BaseSettings):
     """The most a bot's processes may have to themselves together, in MiB."""
     schedule_tolerance: Duration = Field(default=timedelta(minutes=15), ge=timedelta(0))
     """How late a scheduled bot is still sent after the service was down."""
+    calendar_sync_every: Duration = Field(default=timedelta(hours=1), gt=timedelta(0))
+    """How often a calendar is synced that pushes its changes; for what got lost."""
+    calendar_poll_every: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0))
+    """The same for one that does not."""
     plans: Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_json)] = {}
     """Plans of teams, as JSON: what to change of the default ones, and further ones."""
     token_rates: Annotated[TokenRates, NoDecode, BeforeValidator(_json)] = TokenRates()
     """What bots cost, as JSON: what to change of the default rates."""
+    webhook_retention: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
+    """How long messages to webhooks and callbacks, and the attempts to deliver them, are kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("log_level", mode="before")
@@ -180,6 +191,14 @@ def transcription_settings() -> TranscriptionSettings:
     """The settings of the transcription engines. Raises ``OperatorError``."""
     try:
         return TranscriptionSettings()
+    except ValidationError as error:
+        raise OperatorError(_sentence(error)) from None
+
+
+def calendar_settings() -> CalendarSettings:
+    """The addresses of the calendar platforms. Raises ``OperatorError``."""
+    try:
+        return CalendarSettings()
     except ValidationError as error:
         raise OperatorError(_sentence(error)) from None
 

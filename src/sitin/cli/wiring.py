@@ -22,10 +22,11 @@ from sitin.cli.house import House, furnish
 from sitin.cli.installation import Installation, check_plans, first_team, installation
 from sitin.cli.launching import bot_processes, browser_spec, check_isolation
 from sitin.cli.machine import host_id
-from sitin.cli.settings import Settings, transcription_settings
+from sitin.cli.settings import Settings, calendar_settings, transcription_settings
 from sitin.contract.launch import BotLauncher
 from sitin.kit.errors import OperatorError
 from sitin.platforms.registry import ADAPTERS
+from sitin.providers.calendars.registry import CalendarProviders, build_calendar_providers
 from sitin.providers.storage.urls import is_local
 from sitin.providers.transcription.registry import Engines, build_engines
 
@@ -83,10 +84,10 @@ async def running_service(
     """
     with _listening(host, port) as listener:
         url = f"http://{_for_url(host)}:{listener.getsockname()[1]}"
-        async with installation(settings) as install, _engines() as engines:
+        async with installation(settings) as install, _providers() as providers:
             await first_team(install)
             await check_plans(install)
-            house = furnish(install, engines, public_url=str(settings.public_url or url))
+            house = furnish(install, *providers, public_url=str(settings.public_url or url))
             running = Running()
             try:
                 supervisor = await _start_worker(install, house, running, launcher)
@@ -104,9 +105,9 @@ async def running_worker(
     """What another machine adds to a service: deliveries and bots. Raises ``OperatorError``."""
     if settings.database_url is not None and is_local(settings.storage):
         _require_shared(settings)
-    async with installation(settings) as install, _engines() as engines:
+    async with installation(settings) as install, _providers() as providers:
         public_url = str(settings.public_url or "http://127.0.0.1:8000")
-        house = furnish(install, engines, public_url=public_url)
+        house = furnish(install, *providers, public_url=public_url)
         running = Running()
         try:
             supervisor = await _start_worker(install, house, running, launcher)
@@ -157,13 +158,14 @@ async def _start_worker(
 
 
 @asynccontextmanager
-async def _engines() -> AsyncIterator[Engines]:
-    """The transcription engines of this install."""
-    engines = build_engines(transcription_settings())
-    try:
-        yield engines
-    finally:
-        await engines.aclose()
+async def _providers() -> AsyncIterator[tuple[Engines, CalendarProviders]]:
+    """The transcription engines and calendar providers of this install."""
+    async with contextlib.AsyncExitStack() as stack:
+        engines = build_engines(transcription_settings())
+        stack.push_async_callback(engines.aclose)
+        calendars = build_calendar_providers(calendar_settings())
+        stack.push_async_callback(calendars.aclose)
+        yield engines, calendars
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,8 @@ untrusted and read nowhere else. The truth about a calendar is the listing of a 
 has changed since a listing is asked with the listing's cursor, which is only faster: whoever
 applies changes to what a listing gave ends up with what a new listing would give.
 
-Failures are the three kinds of ``sitin.contract.failures``; the kinds below say more about them.
+Failures are kinds of ``sitin.contract.failures``; those below say more about them. None is
+permanent: what is refused today may be granted tomorrow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,7 +82,10 @@ class CalendarGoneError(AccessRefusedError):
 
 
 class UnreadableAnswerError(RetriableError):
-    """The provider answered something that makes no sense; nothing of it may be used."""
+    """The provider answered, or refused for, something that makes no sense.
+
+    Nothing of the answer may be used, nor of those before it in the same call.
+    """
 
 
 class TokenExpiredError(RetriableError):
@@ -89,7 +93,11 @@ class TokenExpiredError(RetriableError):
 
 
 class CursorExpiredError(Exception):
-    """Changes since this cursor are not known any more; the window has to be listed anew."""
+    """Changes since this cursor cannot be told; the window has to be listed anew.
+
+    The provider does not know them any more, or contradicts itself, or they are so many that
+    listing is cheaper. A cursor that came from another install counts as well.
+    """
 
 
 class PushRefusedError(ActionRequiredError):
@@ -155,7 +163,7 @@ class Attendee:
     response: ResponseStatus
     organizer: bool = False
     is_self: bool = False
-    """The calendar's owner."""
+    """The calendar's owner, as far as the provider tells: Microsoft does of organizers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +175,18 @@ class ProviderEvent:
         series_id: The provider's id of the series; ``None`` for an event that occurs once.
         family: The same for a series and those that were split off it; ``None`` without a series.
         is_exception: Whether the occurrence differs from its series, as far as the provider tells;
-            ``None`` leaves it to a comparison with the other occurrences.
+            ``None`` leaves it to a comparison with the other occurrences. Never ``None`` without a
+            series.
         is_meeting: Whether people meet: a birthday or a working location is none.
-        title: May be empty.
-        description: As written, HTML or text.
+        title: May be empty; at most 1,000 characters.
+        description: As written, HTML or text; at most 65,536 characters.
         start: UTC; the midnight of the calendar's time zone for an event of whole days.
-        end: Exclusive.
-        time_zone: IANA name; ``None`` for an event of whole days.
-        attendees: ``None`` when the provider tells of none.
+        end: Exclusive, and never before the start.
+        time_zone: IANA name; ``None`` for an event of whole days. ``UTC`` where the provider's name
+            for it is known nowhere else.
+        status: Cancelled is what is still in the calendar and does not take place: the owner
+            declined it, or the organizer called it off. What was deleted is no event at all.
+        attendees: Those with an address, at most 2,000; ``None`` when the provider tells of none.
         links: Addresses that the provider itself lists for joining by video, best first.
     """
 
@@ -202,9 +214,11 @@ class Listing:
     """All there is in a window of time.
 
     Attributes:
-        events: Each id once. Cancelled ones may be among them.
-        cursor: For ``changes``; ``None`` where the provider gave none.
+        events: Each id once. What was deleted is left out.
+        cursor: For ``changes``, opaque, of some kilobytes; ``None`` where the provider gave none.
         covers_until: Changes to events that start later are not told; ``None`` for no such bound.
+            What the window grows by has to be listed all the same (``between``): an event that
+            does not change is told by no cursor.
     """
 
     events: tuple[ProviderEvent, ...]
@@ -217,12 +231,13 @@ class Changes:
     """What has changed since a cursor, inside and outside of any window.
 
     Attributes:
-        events: As they are now, each id once.
-        removed: Ids of what is gone. Unknown ids may be among them.
-        complete_series: Ids of series of which every occurrence that the provider still has
-            between the listing's start and ``covers_until`` is among ``events``: one that is not
-            there is gone, told or not.
-        cursor: For the next time.
+        events: As they are now, each id once; none of them is in ``removed``.
+        removed: Ids of what is gone: deleted, or moved to where this cursor does not reach. Unknown
+            ids may be among them, and ids of series.
+        complete_series: Ids of series of which every occurrence that the provider still has, and
+            that starts between the listing's start and ``covers_until``, is among ``events``: one
+            that is not there is gone, told or not. Unknown ids may be among them.
+        cursor: For the next time. It reaches as far as the one before.
     """
 
     events: tuple[ProviderEvent, ...]
@@ -236,7 +251,7 @@ class SubscriptionOrder:
     """Where a provider is to push notices to.
 
     Attributes:
-        channel_id: Ours; every notice carries it.
+        channel_id: Ours, another one for every order; every notice carries it.
         address: HTTPS, as the provider reaches it.
         secret: Every notice carries it; at most 80 printable ASCII characters without a period.
         expires_at: When it may end at the latest; the provider decides.
@@ -300,9 +315,14 @@ class CalendarCapabilities:
 class CalendarProvider(Protocol):
     """One calendar platform.
 
-    Every method may raise ``RetriableError`` (throttled, failing, silent) and, but for ``refresh``,
-    ``TokenExpiredError``; all but the pure ones may raise ``AccessRefusedError`` and
-    ``UnreadableAnswerError``.
+    Every method but the pure ones may raise ``RetriableError`` (throttled, failing, silent),
+    ``AccessRefusedError``, ``UnreadableAnswerError``, an ``ActionRequiredError`` of the operator's
+    (the platform's address is wrong) and, but for ``refresh``, ``TokenExpiredError``. Waits of a
+    few seconds are kept inside; a ``RetriableError`` is worth another call later, as a whole.
+
+    Calendars go by their ids; only ``calendar`` knows aliases.
+
+    An access token makes few requests at once, in this process, however many calls there are.
     """
 
     @property
@@ -311,7 +331,11 @@ class CalendarProvider(Protocol):
         ...
 
     async def refresh(self, grant: OAuthGrant) -> Access:
-        """A new access token that may read calendars."""
+        """A new access token that may read calendars.
+
+        Raises ``AccessRefusedError`` with what becomes of the connection. The answer's refresh
+        token, where there is one, has to be stored before the access is used.
+        """
         ...
 
     async def account_email(self, access: str) -> str:
@@ -323,13 +347,19 @@ class CalendarProvider(Protocol):
         ...
 
     async def calendar(self, access: str, calendar_id: str) -> RawCalendar:
-        """One calendar, by its id or an alias of it. Raises ``CalendarGoneError``."""
+        """One calendar, by its id or an alias of it: ``primary`` is the account's own.
+
+        Raises ``CalendarGoneError``.
+        """
         ...
 
     async def window(
         self, access: str, calendar_id: str, *, start: datetime, end: datetime
     ) -> Listing:
-        """Everything that ends after ``start`` and starts before ``end``, with a cursor."""
+        """Everything that ends after ``start`` and starts before ``end``, with a cursor.
+
+        Raises ``CalendarGoneError``, as do ``between``, ``changes`` and ``subscribe``.
+        """
         ...
 
     async def between(
@@ -351,7 +381,7 @@ class CalendarProvider(Protocol):
     async def renew(
         self, access: str, subscription: Subscription, *, expires_at: datetime
     ) -> Subscription:
-        """Extend a subscription, where ``renews_in_place``. Raises ``SubscriptionGoneError``."""
+        """Extend a subscription. Raises ``SubscriptionGoneError``, always where it cannot be."""
         ...
 
     async def unsubscribe(self, access: str, subscription: Subscription) -> None:

@@ -22,6 +22,9 @@ class Task(StrEnum):
     TRANSCRIBED = "transcribed"
     FORGET_TRANSCRIPT = "forget_transcript"
     PURGE_ARTIFACTS = "purge_artifacts"
+    SYNC_CALENDAR = "sync_calendar"
+    SUBSCRIBE_CALENDAR = "subscribe_calendar"
+    END_CALENDAR_CHANNEL = "end_calendar_channel"
 
 
 class JobPayload(BaseModel):

@@ -4,14 +4,16 @@ A service takes an ``AsyncSession`` and never commits; whoever opened the transa
 that is this module (``Database.transaction``) and nobody else.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic_core
-from sqlalchemy import MetaData
+from sqlalchemy import ARRAY, ColumnElement, MetaData, any_, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
+
+T = TypeVar("T")
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -67,6 +69,12 @@ class Database:
     async def dispose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def among(column: InstrumentedAttribute[T], values: Iterable[T]) -> ColumnElement[bool]:
+    """That a column has one of these values, however many: they are one parameter, not many."""
+    wanted = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
+    return column == any_(wanted)
 
 
 def driver_url(url: str) -> str:

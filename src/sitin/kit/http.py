@@ -7,25 +7,29 @@ or followed through the same check.
 """
 
 import asyncio
+import io
 import re
-import ssl
+import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from types import SimpleNamespace, TracebackType
+from typing import Self
 
-import httpcore
+import aiohttp
 import httpx
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sitin.kit.addresses import Resolver, address_is_public, resolve
 
 LONGEST_URL = 2048  # characters
 _RESOLVE_SECONDS = 5.0
 _MOST_CONNECTIONS = 1000
-_MOST_IDLE = 50
-_IDLE_SECONDS = 30.0
-_ONE_OF_SEVERAL_SECONDS = 5.0
+# Each idle connection is an open file, and there may be many hosts; whoever is asked again within
+# this time is asked often.
+_IDLE_SECONDS = 5.0
+_HEADERS = {"user-agent": "sitin", "accept-encoding": "identity"}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name in ASCII, or an IPv6 address
 _REDIRECTS = (301, 302, 303, 307, 308)
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -85,12 +89,24 @@ class OutgoingClient:
     def __init__(self, *, allow_private: bool = False, resolver: Resolver = resolve) -> None:
         self._allow_private = allow_private
         self._resolver = resolver
-        self._client = httpx.AsyncClient(
-            transport=_Transport(_Network(allow_private=allow_private, resolver=resolver)),
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=_PublicNames(allow_private=allow_private, resolver=resolver),
+                socket_factory=_any_socket if allow_private else _public_socket,
+                use_dns_cache=False,
+                limit=_MOST_CONNECTIONS,
+                keepalive_timeout=_IDLE_SECONDS,
+                ssl=httpx.create_ssl_context(),
+            ),
+            headers=_HEADERS,
+            skip_auto_headers=("accept",),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             # Proxies and credentials of the environment are not for customers' addresses.
             trust_env=False,
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - each request has one time for all of it
+            # Each request has one time for all of it.
+            timeout=aiohttp.ClientTimeout(total=None),
+            trace_configs=[_tracing()],
         )
 
     async def check_url(self, url: str, *, schemes: Iterable[str] = ("http", "https")) -> None:
@@ -122,6 +138,8 @@ class OutgoingClient:
     ) -> Answer:
         """Send a request and keep the first ``keep`` bytes of the answer; read no more than that.
 
+        The other side may see the request twice, when it closes an idle connection just then.
+
         Args:
             method: The HTTP method.
             url: Checked again here, whenever it was checked before.
@@ -135,13 +153,11 @@ class OutgoingClient:
         """
         async with self._answer(method, url, seconds, headers, content) as response:
             body = bytearray()
-            async for part in response.aiter_raw():
+            async for part in response.content.iter_any():
                 body += part
                 if len(body) > keep:
                     break
-            return Answer(
-                response.status_code, response.headers, bytes(body[:keep]), len(body) > keep
-            )
+            return Answer(response.status, response.headers, bytes(body[:keep]), len(body) > keep)
 
     async def download(
         self, url: str, *, seconds: float, largest: int, redirects: int = 3
@@ -160,7 +176,6 @@ class OutgoingClient:
                 url,
                 seconds=max(deadline - clock(), 0),
                 keep=largest,
-                headers={"accept-encoding": "identity"},
             )
             target = answer.headers.get("location")
             if answer.status not in _REDIRECTS or target is None:
@@ -174,7 +189,7 @@ class OutgoingClient:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,19 +210,58 @@ class OutgoingClient:
         seconds: float,
         headers: Mapping[str, str] | None,
         content: bytes | None,
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         parsed = parse_url(url)
+        number = _numeric(parsed.host)
+        if number is not None and not self._allow_private and not address_is_public(number):
+            raise _not_public(parsed.host)
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._client.stream(method, parsed, headers=headers, content=content) as response,
+                await self._send(method, str(parsed), headers, content) as response,
             ):
                 yield response
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             raise NoAnswerInTimeError(f"There was no answer within {seconds:.3g} s.") from None
-        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise NoAnswerError(f"The connection failed ({reason}).") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise NoAnswerError(f"The connection failed ({_reason(error)}).") from error
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, content: bytes | None
+    ) -> aiohttp.ClientResponse:
+        while True:
+            trip = _Trip()
+            try:
+                return await self._session.request(
+                    method,
+                    yarl.URL(url, encoded=True),
+                    headers=headers,
+                    data=None if content is None else io.BytesIO(content),
+                    allow_redirects=False,
+                    trace_request_ctx=trip,
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # An idle connection may be closed by the other side at the very moment that it is
+                # used again. Requests through this client may be made twice.
+                if not trip.reused:
+                    raise
+
+
+@dataclass
+class _Trip:
+    """How one request went."""
+
+    reused: bool = False
+    """Whether it was made on a connection that had served another."""
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    async def note(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.reused = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 def parse_url(url: str, *, schemes: Iterable[str] = ("http", "https")) -> httpx.URL:
@@ -230,73 +284,72 @@ def parse_url(url: str, *, schemes: Iterable[str] = ("http", "https")) -> httpx.
     return parsed
 
 
-class _Network(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that were checked, and to nothing else."""
+class _PublicNames(AbstractResolver):
+    """Turns names into addresses that may be asked."""
 
     def __init__(self, *, allow_private: bool, resolver: Resolver) -> None:
         self._allow_private = allow_private
         self._resolver = resolver
-        self._backend = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
+    async def resolve(
         self,
         host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Resolve, check, and connect to one of the addresses that passed."""
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - the library's signature
+    ) -> list[ResolveResult]:
+        """The addresses to connect to; the connection goes to one of these very numbers."""
         try:
             addresses = await self._resolver(host, port)
         except (OSError, UnicodeError):
-            raise httpcore.ConnectError(f"the name {host} is not known") from None
+            raise OSError(f"the name {host} is not known") from None
         if not self._allow_private:
             addresses = [address for address in addresses if address_is_public(address)]
         if not addresses:
             raise _not_public(host)
-        failure: Exception | None = None
-        for address in addresses:
-            try:
-                return await self._backend.connect_tcp(
-                    address,
-                    port,
-                    timeout=timeout if len(addresses) == 1 else _ONE_OF_SEVERAL_SECONDS,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        assert failure is not None
-        raise failure
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Refused: no customer's address is a socket of this machine."""
-        raise NotImplementedError
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
-class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's transport on our network; httpx itself has no argument for it."""
+def _any_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = info
+    return socket.socket(family, kind, protocol)
 
-    def __init__(self, network: _Network) -> None:
-        context: ssl.SSLContext = httpx.create_ssl_context()
-        super().__init__(verify=context)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=_MOST_CONNECTIONS,
-            max_keepalive_connections=_MOST_IDLE,
-            keepalive_expiry=_IDLE_SECONDS,
-            network_backend=network,
-        )
+
+def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """The last door: whatever way an address has come here, it is looked at once more."""
+    address = str(info[4][0])
+    if not address_is_public(address):
+        raise OSError(f"{address} is not on the public internet")
+    return _any_socket(info)
+
+
+def _numeric(host: str) -> str | None:
+    """The address that a host is another way of writing, such as 127.1; ``None`` for a name."""
+    if ":" in host:
+        return host
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None
+
+
+def _reason(error: Exception) -> str:
+    # The library's own sentence repeats the address and tells how it was called.
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    return str(error) or type(error).__name__
 
 
 def _not_public(host: str) -> UrlRefusedError:

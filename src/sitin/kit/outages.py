@@ -2,6 +2,7 @@
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _PASSING_CLASSES = frozenset(
     {
@@ -24,4 +25,4 @@ def passes_by_itself(error: BaseException) -> bool:
         return state is None or state[:2] in _PASSING_CLASSES
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "08")[:2] in _PASSING_CLASSES
-    return isinstance(error, OSError | asyncpg.InterfaceError)
+    return isinstance(error, OSError | asyncpg.InterfaceError | PoolTimeoutError)

@@ -9,8 +9,11 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
+
+from sqlalchemy import ColumnElement, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 T = TypeVar("T")
 
@@ -102,3 +105,32 @@ def page_of(
         Cursor(key(rows[-1])).encode() if goes_on else None,
         Cursor(key(rows[0]), backwards=True).encode() if came_from else None,
     )
+
+
+class Walk:
+    """From where, and in which direction, a page of rows in order of a time and an id is read.
+
+    Attributes:
+        order: For ORDER BY.
+        beyond: For WHERE: what lies beyond the cursor.
+
+    Raises ``CursorError``.
+    """
+
+    def __init__(
+        self,
+        moment: ColumnElement[datetime] | InstrumentedAttribute[datetime],
+        row_id: ColumnElement[UUID] | InstrumentedAttribute[UUID],
+        cursor: Cursor | None,
+        *,
+        newest_first: bool,
+    ) -> None:
+        backwards = cursor is not None and cursor.backwards
+        rising = newest_first == backwards
+        self.order: tuple[ColumnElement[Any], ...] = (
+            (moment.asc(), row_id.asc()) if rising else (moment.desc(), row_id.desc())
+        )
+        self.beyond: tuple[ColumnElement[bool], ...] = ()
+        if cursor is not None:
+            place, there = tuple_(moment, row_id), tuple_(*read_time_key(cursor.key))
+            self.beyond = (place > there if rising else place < there,)

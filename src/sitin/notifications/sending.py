@@ -3,6 +3,7 @@
 Used within notifications.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.kit.http import NoAnswerInTimeError, OutgoingClient, OutgoingError
+from sitin.notifications.events import EventType
 from sitin.notifications.models import DeliveryKind
 from sitin.notifications.schedule import TIMEOUT, Outcome
 from sitin.notifications.signing import signature_headers
 from sitin.notifications.store import Answer, Taken
 
 _KEPT_BYTES = 1024
+_REFRESHED_AT_ONCE = 4
+"""Payloads: each may take a connection of the database's, which others need too."""
 
 Refresh = Callable[[Taken], Awaitable[dict[str, Any]]]
 """Gives a message's ``data`` as it is true at this moment, with signed URLs that are fresh."""
@@ -31,16 +35,16 @@ class Sender:
         self._keyring = keyring
         self._clock = clock
         self._refresh = refresh
+        self._refreshing = asyncio.Semaphore(_REFRESHED_AT_ONCE)
 
     async def send(self, taken: Taken) -> Answer:
         """Make one attempt; every way the other side can fail is an answer."""
-        data = await self._refresh(taken)
-        body = json.dumps(
-            {"event": taken.event, "data": data, "extra": taken.extra},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
-        headers = {"content-type": "application/json", "user-agent": "sitin"}
+        async with self._refreshing:
+            payload: dict[str, Any] = {"event": taken.event, "data": await self._refresh(taken)}
+        if EventType(taken.event).is_about_a_bot:
+            payload["extra"] = taken.extra
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {"content-type": "application/json"}
         try:
             answer = await self._client.request(
                 taken.method,
@@ -57,12 +61,12 @@ class Sender:
         return Answer(Outcome(answer.status), body=text)
 
     def _proof(self, taken: Taken, body: bytes) -> dict[str, str]:
-        secret = None if taken.secret is None else self._keyring.decrypt(taken.secret)
+        secrets = [self._keyring.decrypt(secret) for secret in taken.secrets]
         if taken.kind is DeliveryKind.CALLBACK:
-            return {} if secret is None else {"x-mb-secret": secret}
-        assert secret is not None
+            return {"x-mb-secret": secrets[0]} if secrets else {}
+        assert secrets
         return signature_headers(
-            message_id=taken.message_id, body=body, secrets=[secret], now=self._clock.now()
+            message_id=taken.message_id, body=body, secrets=secrets, now=self._clock.now()
         )
 
 

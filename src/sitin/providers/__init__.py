@@ -1,1 +1,1 @@
-"""Adapters to services outside: object stores and transcription engines."""
+"""Adapters to services outside: object stores, transcription engines and calendars."""

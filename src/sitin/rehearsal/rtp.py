@@ -29,10 +29,9 @@ from av import Packet
 
 from sitin.rehearsal.pool import TRACKS, Sending
 from sitin.rehearsal.script import Network
+from sitin.rehearsal.serving import LOOPBACK
 from sitin.rehearsal.sound import Listener
 from sitin.rehearsal.voices import OPUS_SILENCE, PACKET_SAMPLES, RATE, SILENCE_LEVEL
-
-LOOPBACK = "127.0.0.1"
 
 
 class PooledTrack(MediaStreamTrack):

@@ -4,25 +4,21 @@
 """
 
 import asyncio
-import contextlib
 import os
-import socket
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Host, Mount, Router
 
-from sitin.kit.errors import OperatorError
 from sitin.rehearsal.control import control_app
 from sitin.rehearsal.film import FilmStore
 from sitin.rehearsal.meet.routes import ACCOUNTS_HOST, MEET_HOST, meet_routes
 from sitin.rehearsal.meeting import Address, Meeting
-from sitin.rehearsal.rtp import LOOPBACK
 from sitin.rehearsal.script import Script
+from sitin.rehearsal.serving import LOOPBACK, LoopbackServer
 from sitin.rehearsal.tls import make_certificate
 
 CONTROL_PATH = "/_rehearsal"
@@ -66,13 +62,8 @@ class RehearsalServer:
 
         Raises ``ScriptError``, and ``OperatorError`` for a port that cannot be had.
         """
-        try:
-            self._socket = socket.create_server((LOOPBACK, self._port))
-        except OSError as error:
-            raise OperatorError(
-                f"port {self._port} on {LOOPBACK} cannot be had ({error.strerror}); choose another"
-            ) from error
-        self._port = int(self._socket.getsockname()[1])
+        self._server = LoopbackServer(port=self._port, tls=self._certificate.context)
+        self._port = self._server.port
         self._film = FilmStore(self._cache_directory)
         control = Router(routes=[Mount(CONTROL_PATH, control_app(self))])
         app = Starlette(
@@ -81,17 +72,7 @@ class RehearsalServer:
                 *(Host(host, control) for host in (LOOPBACK, "localhost")),
             ]
         )
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="websockets-sansio",
-            ssl_context_factory=lambda *_: self._certificate.context,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _QuietServer(config)
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        self._server.start(app)
         try:
             for script in self._scripts:
                 await self.hold(script)
@@ -164,9 +145,7 @@ class RehearsalServer:
     async def _stop(self) -> None:
         for meeting in self.meetings.values():
             await meeting.close()
-        self._server.should_exit = True
-        await self._serving
-        self._socket.close()
+        await self._server.stop()
         await asyncio.to_thread(self._film.close)
 
 
@@ -199,11 +178,3 @@ class Rehearsal:
     ) -> None:
         """Close it."""
         await self._server.__aexit__(kind, error, trace)
-
-
-class _QuietServer(uvicorn.Server):
-    """A server that leaves the process's signals to whoever runs the event loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield

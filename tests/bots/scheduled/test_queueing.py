@@ -17,8 +17,8 @@ from sitin.bots.scheduled.store import due_query
 from sitin.contract.codes import BotStatus
 from sitin.kit.database import Database
 from sitin.kit.wakeups import Wakeups
+from sitin.notifications.endpoints import create_endpoint
 from sitin.notifications.models import Delivery, DeliveryKind, Message
-from sitin.notifications.service import create_endpoint
 from tests.bots.conftest import House
 from tests.waiting import until
 

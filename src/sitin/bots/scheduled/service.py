@@ -168,7 +168,7 @@ class ScheduledBots:
     def _callback(self, bot: ScheduledBot) -> schemas.CallbackOut | None:
         if not bot.callback_enabled:
             return None
-        callback = self._configurations.callback_of(bot)
+        callback = self._configurations.body_of(bot)["callback_config"]
         return schemas.CallbackOut.model_validate({"enabled": True, **callback})
 
     async def update(

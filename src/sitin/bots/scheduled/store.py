@@ -13,6 +13,7 @@ from sitin.bots.listing import ANYTHING, Source, TextParts, read_page
 from sitin.bots.models import CONFIGURATION, Bot
 from sitin.bots.scheduled.models import ScheduledBot, ScheduleStatus
 from sitin.contract.codes import BotStatus, Platform, TranscriptionStatus
+from sitin.kit.database import among
 from sitin.kit.paging import Cursor, Page
 
 _SCHEDULED: Source[ScheduledBot] = Source(
@@ -45,8 +46,12 @@ class Due:
 async def get(
     session: AsyncSession, team_id: UUID, bot_id: UUID, *, lock: bool = False
 ) -> ScheduledBot | None:
-    """A team's scheduled bot."""
-    query = select(ScheduledBot).where(ScheduledBot.id == bot_id, ScheduledBot.team_id == team_id)
+    """A team's scheduled bot; those of calendar events are the calendars'."""
+    query = select(ScheduledBot).where(
+        ScheduledBot.id == bot_id,
+        ScheduledBot.team_id == team_id,
+        ScheduledBot.event_id.is_(None),
+    )
     if lock:
         query = query.with_for_update().execution_options(populate_existing=True)
     return (await session.scalars(query)).one_or_none()
@@ -61,7 +66,10 @@ async def page(
     cursor: Cursor | None,
 ) -> Page[ScheduledBot]:
     """A page of a team's scheduled bots, earliest first. Raises ``CursorError``."""
-    conditions: list[ColumnElement[bool]] = [ScheduledBot.team_id == team_id]
+    conditions: list[ColumnElement[bool]] = [
+        ScheduledBot.team_id == team_id,
+        ScheduledBot.event_id.is_(None),
+    ]
     if which.join_after is not None:
         conditions.append(ScheduledBot.join_at > which.join_after)
     if which.join_before is not None:
@@ -131,14 +139,14 @@ async def queue(session: AsyncSession, bot_ids: Sequence[UUID], *, now: datetime
         insert(Bot).from_select(
             [*copied, *(attribute.key for attribute in fixed)],
             select(*(getattr(ScheduledBot, name) for name in copied), *fixed.values()).where(
-                ScheduledBot.id.in_(bot_ids)
+                among(ScheduledBot.id, bot_ids)
             ),
             include_defaults=False,
         )
     )
     await session.execute(
         update(ScheduledBot)
-        .where(ScheduledBot.id.in_(bot_ids))
+        .where(among(ScheduledBot.id, bot_ids))
         .values(status=ScheduleStatus.COMPLETED, updated_at=now)
         .execution_options(synchronize_session=False)
     )

@@ -26,7 +26,7 @@ from sitin.cli.settings import Settings
 from sitin.cli.wiring import running_service
 from sitin.kit.errors import OperatorError
 from sitin.kit.postgres import EmbeddedPostgres
-from sitin.notifications.service import create_endpoint
+from sitin.notifications.endpoints import create_endpoint
 from sitin.rehearsal import Meeting, Rehearsal, Script, ScriptError, conversation, speech_from
 
 _FINAL = ("bot.completed", "bot.failed")

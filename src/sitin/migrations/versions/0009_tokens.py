@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009_tokens"
-down_revision = "0007_bots"
+down_revision = "0008_webhooks"
 
 REFUSE_CHANGES = """
 CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -120,6 +120,12 @@ def _extend_bots() -> None:
     )
     op.create_index("ix_bots_team_id_ended_at", "bots", ["team_id", "ended_at"])
     op.create_index(
+        "ix_bots_event_id",
+        "bots",
+        ["event_id"],
+        postgresql_where=sa.text("event_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_bots_kept",
         "bots",
         ["team_id", "ended_at"],

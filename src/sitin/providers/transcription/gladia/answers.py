@@ -5,8 +5,7 @@ validation_errors?}``; 401 when the key is missing or unknown; 429 over the acco
 403 to a deletion means that the job cannot be deleted yet.
 """
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from pydantic_core import from_json
 
 from sitin.contract.codes import EndReason
 from sitin.contract.failures import ActionRequiredError, PermanentError, RetriableError
+from sitin.providers.retry_after import seconds_to_wait
 
 _PASSING = frozenset({408, 425, 429})
 _LONGEST_QUOTE = 300
@@ -43,7 +43,8 @@ def failure_of(
     status = response.status_code
     if status in _PASSING or status >= 500:
         return RetriableError(
-            f"Gladia could not {doing} now (status {status}).", after=_retry_after(response, now)
+            f"Gladia could not {doing} now (status {status}).",
+            after=seconds_to_wait(response.headers.get("retry-after"), now=now),
         )
     if status in {401, 402, 403}:
         whose = "The Gladia key of this request" if own_key else "This service's Gladia key"
@@ -61,19 +62,6 @@ def failure_of(
         f"Gladia refused to {doing} (status {status}{_quote(body)}).",
         code=EndReason.TRANSCRIPTION_FAILED,
     )
-
-
-def _retry_after(response: httpx.Response, now: datetime) -> float | None:
-    said = response.headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdigit():
-        return float(said)
-    try:
-        moment = parsedate_to_datetime(said)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def _quote(body: bytes) -> str:

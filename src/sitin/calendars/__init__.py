@@ -1,0 +1,1 @@
+"""Calendars that teams connect: connections, their events, and the bots that go to them."""

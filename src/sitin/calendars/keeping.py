@@ -1,0 +1,55 @@
+"""What calendars need though nothing happens: syncs and renewals. Run as periodic work."""
+
+from datetime import timedelta
+
+from sitin.calendars import store
+from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
+from sitin.jobs.port import Jobs, Periodic
+from sitin.kit.clock import Clock
+from sitin.kit.database import Database
+
+_BATCH = 500
+_AGAIN = timedelta(hours=1)
+
+
+class Keeping:
+    """Gives the jobs whose time has come."""
+
+    def __init__(self, *, database: Database, jobs: Jobs, clock: Clock) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._clock = clock
+
+    def periodic(self) -> Periodic:
+        """For the worker: every minute."""
+        return Periodic(name="calendars", cron="* * * * *", run=self.look)
+
+    async def look(self) -> None:
+        """Have synced what is due, renewed what ends soon, and asked again who would not push."""
+        while await self._sync_due() == _BATCH:
+            pass
+        await self._renew_due()
+
+    async def _sync_due(self) -> int:
+        async with self._database.transaction() as session:
+            now = self._clock.now()
+            connections = await store.due(session, now=now, limit=_BATCH)
+            for connection in connections:
+                # Another look comes before the sync has said when the next is due.
+                connection.next_sync_at = now + _AGAIN
+                await self._jobs.enqueue(
+                    session, SyncCalendar(connection_id=connection.id), key=str(connection.id)
+                )
+        return len(connections)
+
+    async def _renew_due(self) -> None:
+        async with self._database.transaction() as session:
+            for channel in await store.channels_to_renew(
+                session, now=self._clock.now(), limit=_BATCH
+            ):
+                if channel.connection_id is not None:
+                    await self._jobs.enqueue(
+                        session,
+                        SubscribeCalendar(connection_id=channel.connection_id),
+                        key=str(channel.connection_id),
+                    )

@@ -1,0 +1,270 @@
+"""Queries over calendars. Used within this room."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from sitin.calendars.comparing import Window
+from sitin.calendars.errors import SyncOvertakenError
+from sitin.calendars.models import Channel, Connection, Event, Series
+from sitin.contract.calendars import CalendarPlatform, ConnectionStatus, EventStatus
+from sitin.kit.database import among
+from sitin.kit.ids import new_id
+from sitin.kit.paging import Cursor, Page, Walk, page_of, time_key
+
+
+async def get(
+    session: AsyncSession, team_id: UUID, connection_id: UUID, *, lock: bool = False
+) -> Connection | None:
+    """A team's connection."""
+    query = select(Connection).where(Connection.id == connection_id, Connection.team_id == team_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def count(session: AsyncSession, team_id: UUID) -> int:
+    """How many connections a team has."""
+    query = select(func.count()).select_from(Connection).where(Connection.team_id == team_id)
+    return await session.scalar(query) or 0
+
+
+# Syncing
+
+
+async def begin_sync(
+    session: AsyncSession, connection_id: UUID, *, lease: timedelta
+) -> Connection | None:
+    """Take the connection for a sync; ``None`` when another has it, or when it is gone."""
+    taken = (
+        update(Connection)
+        .where(
+            Connection.id == connection_id,
+            or_(Connection.sync_until.is_(None), Connection.sync_until < func.now()),
+        )
+        .values(sync_token=new_id(), sync_until=func.now() + lease)
+        .returning(Connection)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.scalars(taken)).one_or_none()
+
+
+async def renew_sync(
+    session: AsyncSession, connection_id: UUID, token: UUID, *, lease: timedelta
+) -> None:
+    """Go on having it."""
+    await session.execute(
+        update(Connection)
+        .where(Connection.id == connection_id, Connection.sync_token == token)
+        .values(sync_until=func.now() + lease)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def hold_sync(session: AsyncSession, connection_id: UUID, token: UUID) -> Connection:
+    """The connection, locked, for the sync that has it. Raises ``SyncOvertakenError``."""
+    query = (
+        select(Connection)
+        .where(Connection.id == connection_id, Connection.sync_token == token)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    connection = (await session.scalars(query)).one_or_none()
+    if connection is None:
+        raise SyncOvertakenError
+    return connection
+
+
+async def known_in(session: AsyncSession, connection_id: UUID, window: Window) -> Sequence[Event]:
+    """The stored events that touch a window."""
+    query = select(Event).where(
+        Event.connection_id == connection_id,
+        Event.end_at > window.start,
+        Event.start_at < window.end,
+    )
+    return (await session.scalars(query)).all()
+
+
+async def known_of(
+    session: AsyncSession, connection_id: UUID, provider_ids: Iterable[str]
+) -> Sequence[Event]:
+    """The stored events with these ids of the provider's."""
+    query = select(Event).where(
+        Event.connection_id == connection_id, among(Event.provider_event_id, provider_ids)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def known_of_series(
+    session: AsyncSession, series_ids: Iterable[UUID], window: Window
+) -> Sequence[Event]:
+    """The stored events of these series that touch a window."""
+    query = select(Event).where(
+        among(Event.series_id, series_ids),
+        Event.end_at > window.start,
+        Event.start_at < window.end,
+    )
+    return (await session.scalars(query)).all()
+
+
+async def series_of(
+    session: AsyncSession, connection_id: UUID, provider_ids: Iterable[str]
+) -> dict[str, Series]:
+    """The stored series with these ids of the provider's."""
+    query = select(Series).where(
+        Series.connection_id == connection_id, among(Series.provider_series_id, provider_ids)
+    )
+    return {series.provider_series_id: series for series in await session.scalars(query)}
+
+
+async def series_by_id(session: AsyncSession, series_ids: Iterable[UUID]) -> Mapping[UUID, Series]:
+    """Series by our id."""
+    query = select(Series).where(among(Series.id, series_ids))
+    return {series.id: series for series in await session.scalars(query)}
+
+
+async def due(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[Connection]:
+    """Connections that want a sync though nobody told them to, locked."""
+    query = (
+        select(Connection)
+        .where(Connection.next_sync_at <= now)
+        .order_by(Connection.next_sync_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.scalars(query)).all()
+
+
+# Channels
+
+
+async def channels(
+    session: AsyncSession, connection_id: UUID, *states: str, lock: bool = False
+) -> Sequence[Channel]:
+    """A connection's channels, newest first."""
+    query = (
+        select(Channel)
+        .where(Channel.connection_id == connection_id, Channel.state.in_(states))
+        .order_by(Channel.id.desc())
+    )
+    return (await session.scalars(query.with_for_update() if lock else query)).all()
+
+
+async def channels_to_renew(
+    session: AsyncSession, *, now: datetime, limit: int
+) -> Sequence[Channel]:
+    """Active channels whose time to be renewed has come."""
+    query = (
+        select(Channel)
+        .where(Channel.state == "active", Channel.renew_at <= now)
+        .order_by(Channel.renew_at)
+        .limit(limit)
+    )
+    return (await session.scalars(query)).all()
+
+
+# Lists
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFilter:
+    """Which connections a list holds."""
+
+    email_part: str | None = None
+    platforms: tuple[CalendarPlatform, ...] = ()
+    statuses: tuple[ConnectionStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events a list holds."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    statuses: tuple[EventStatus, ...] = ()
+
+
+async def page_of_connections(
+    session: AsyncSession,
+    team_id: UUID,
+    which: ConnectionFilter,
+    *,
+    limit: int,
+    cursor: Cursor | None,
+) -> Page[Connection]:
+    """A page of a team's connections, newest first. Raises ``CursorError``."""
+    conditions: list[ColumnElement[bool]] = [Connection.team_id == team_id]
+    if which.email_part:
+        conditions.append(Connection.account_email.icontains(which.email_part, autoescape=True))
+    if which.platforms:
+        conditions.append(Connection.platform.in_(which.platforms))
+    if which.statuses:
+        conditions.append(Connection.status.in_(which.statuses))
+    walk = Walk(Connection.created_at, Connection.id, cursor, newest_first=True)
+    query = select(Connection).where(*conditions, *walk.beyond).order_by(*walk.order)
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    return page_of(
+        rows, limit=limit, cursor=cursor, key=lambda row: time_key(row.created_at, row.id)
+    )
+
+
+async def page_of_events(
+    session: AsyncSession,
+    connection_id: UUID,
+    which: EventFilter,
+    *,
+    limit: int,
+    cursor: Cursor | None,
+) -> Page[Event]:
+    """A page of a calendar's events, by start. Raises ``CursorError``."""
+    conditions: list[ColumnElement[bool]] = [Event.connection_id == connection_id]
+    if which.start is not None:
+        conditions.append(Event.start_at >= which.start)
+    if which.end is not None:
+        conditions.append(Event.end_at <= which.end)
+    if which.statuses:
+        conditions.append(Event.status.in_(which.statuses))
+    walk = Walk(Event.start_at, Event.id, cursor, newest_first=False)
+    query = select(Event).where(*conditions, *walk.beyond).order_by(*walk.order)
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    return page_of(rows, limit=limit, cursor=cursor, key=lambda row: time_key(row.start_at, row.id))
+
+
+async def page_of_series(
+    session: AsyncSession,
+    connection_id: UUID,
+    event_types: Sequence[str],
+    *,
+    limit: int,
+    cursor: Cursor | None,
+) -> Page[Series]:
+    """A page of a calendar's series, by the start of their first event. Raises ``CursorError``."""
+    conditions: list[ColumnElement[bool]] = [Series.connection_id == connection_id]
+    if event_types:
+        conditions.append(Series.event_type.in_(event_types))
+    walk = Walk(Series.starts_at, Series.id, cursor, newest_first=False)
+    query = select(Series).where(*conditions, *walk.beyond).order_by(*walk.order)
+    rows = (await session.scalars(query.limit(limit + 1))).all()
+    return page_of(
+        rows, limit=limit, cursor=cursor, key=lambda row: time_key(row.starts_at, row.id)
+    )
+
+
+async def events_of_series(
+    session: AsyncSession, series_ids: Sequence[UUID], *, cancelled: bool
+) -> Sequence[Event]:
+    """The events of these series, by start."""
+    query = select(Event).where(among(Event.series_id, series_ids))
+    if not cancelled:
+        query = query.where(Event.status != EventStatus.CANCELLED)
+    return (await session.scalars(query.order_by(Event.start_at, Event.id))).all()
+
+
+async def event(session: AsyncSession, connection_id: UUID, event_id: UUID) -> Event | None:
+    """An event of a calendar."""
+    query = select(Event).where(Event.id == event_id, Event.connection_id == connection_id)
+    return (await session.scalars(query)).one_or_none()

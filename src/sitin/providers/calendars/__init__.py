@@ -1,0 +1,1 @@
+"""Calendar platforms behind one Protocol."""

@@ -1,0 +1,367 @@
+"""Series and what people do to them: scenarios 1 to 15, 27, 45 of the fact sheet, by number.
+
+Each runs at every provider that knows it.
+"""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from sitin.bots.scheduled.models import ScheduleStatus
+from sitin.contract.calendars import EventStatus, ResponseStatus
+from sitin.rehearsal.calendars import Event as RehearsedEvent
+from tests.calendars.office import MEET, Office, at_google, at_microsoft
+
+pytestmark = pytest.mark.db
+
+listings = pytest.mark.parametrize("listing", [False, True], ids=["changes", "listing"])
+"""Both ways of finding out."""
+
+
+async def weekly(office: Office, *, count: int = 4, bots: bool = True) -> RehearsedEvent:
+    """A connected series of days 1, 8, 15, … with bots for all of it, already told."""
+    series = office.calendar.add(
+        "Weekly",
+        office.at(days=1),
+        recurrence=f"RRULE:FREQ=WEEKLY;COUNT={count}",
+        meeting_url=MEET,
+        attendees=["ada@example.com", "bob@example.com"],
+    )
+    await office.connect()
+    if bots:
+        (stored,) = await office.series()
+        await office.send_bot(series=stored.id)
+    await office.told()
+    return series
+
+
+async def days(office: Office, status: EventStatus = EventStatus.CONFIRMED) -> list[float]:
+    """Days from now on which there are events."""
+    return [
+        (event.start_at - office.now) / timedelta(days=1)
+        for event in await office.events()
+        if event.status == status
+    ]
+
+
+async def bot_days(office: Office) -> list[float]:
+    """Days from now on which bots go."""
+    return sorted((bot.join_at - office.now) / timedelta(days=1) for bot in await office.waiting())
+
+
+@listings
+async def test_01_a_moved_instance_stays_itself(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    before = {event.id: event for event in await office.events()}
+    (bot,) = [bot for bot in await office.waiting() if bot.join_at == office.at(days=8)]
+    office.calendar.move(series, office.at(days=8, hours=3), on=office.at(days=8))
+    await office.sync(listing=listing)
+    assert {event.id for event in await office.events()} == before.keys()
+    (moved,) = [event for event in await office.events() if event.is_exception]
+    assert before[moved.id].start_at == office.at(days=8)
+    assert moved.start_at == office.at(days=8, hours=3)
+    ((event, data),) = await office.told()
+    assert event == "event_updated"
+    assert data["is_exception"] is True
+    assert [one["event_id"] for one in data["affected_instances"]] == [str(moved.id)]
+    (followed,) = await office.waiting(moved.id)
+    assert (followed.id, followed.join_at) == (bot.id, moved.start_at)
+
+
+@listings
+async def test_02_moved_out_of_the_window(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.move(series, office.at(days=40), on=office.at(days=8))
+    await office.sync(listing=listing)
+    assert await bot_days(office) == [1, 15, 22]
+    on = await days(office)
+    assert [day for day in on if day < 30] == [1, 15, 22]
+    ((event, data),) = await office.told()
+    assert event == "event_cancelled"
+    assert len(data["cancelled_instances"]) == 1
+
+
+@listings
+async def test_03_moved_into_the_window(office: Office, listing: bool) -> None:
+    series = await weekly(office, count=6)
+    assert await bot_days(office) == [1, 8, 15, 22, 29]
+    office.calendar.move(series, office.at(days=20), on=office.at(days=36))
+    await office.sync(listing=listing)
+    assert await bot_days(office) == [1, 8, 15, 20, 22, 29]
+    assert "event_created" in await office.told_events()
+
+
+@listings
+async def test_04_a_cancelled_instance(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.delete(series, on=office.at(days=8))
+    await office.sync(listing=listing)
+    assert await days(office, EventStatus.CANCELLED) == [8]
+    assert await bot_days(office) == [1, 15, 22]
+    assert await office.told_events() == ["event_cancelled"]
+
+
+@listings
+async def test_05_a_whole_series_deleted(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.delete(series)
+    await office.sync(listing=listing)
+    ((event, data),) = await office.told()
+    assert event == "event_cancelled"
+    assert len(data["cancelled_instances"]) == 4
+    assert await office.waiting() == []
+
+
+@at_google
+async def test_05_a_series_of_which_only_some_is_told_as_deleted(office: Office) -> None:
+    series = await weekly(office)
+    office.rehearsal.google.cancellations_reach = timedelta(days=10)
+    office.calendar.delete(series)
+    await office.sync()
+    assert await bot_days(office) == [15, 22]
+    office.rehearsal.clock.move(timedelta(hours=25))
+    await office.sync()
+    assert await office.waiting() == []
+    told = await office.told()
+    assert [event for event, _ in told] == ["event_cancelled", "event_cancelled"]
+
+
+@listings
+async def test_06_this_and_following(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.split(series, on=office.at(days=15), title="Weekly with Bob")
+    await office.sync(listing=listing)
+    assert await days(office) == [1, 8, 15, 22]
+    assert await days(office, EventStatus.CANCELLED) == [15, 22]
+    old, new = await office.series()
+    assert new.bot == old.bot != None  # noqa: E711 - all three at once
+    assert await bot_days(office) == [1, 8, 15, 22]
+    assert Counter(event for event, _ in await office.told()) == {
+        "event_created": 1,
+        "event_cancelled": 1,
+    }
+
+
+@listings
+async def test_07_another_pattern(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.repeat(series, "RRULE:FREQ=DAILY;INTERVAL=2;COUNT=3")
+    await office.sync(listing=listing)
+    assert await days(office) == [1, 3, 5]
+    assert await bot_days(office) == [1, 3, 5]
+    await office.sync(listing=True)
+    assert await bot_days(office) == [1, 3, 5]
+
+
+@listings
+async def test_08_an_exception_that_lost_its_edit(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.edit(series, on=office.at(days=8), title="Special")
+    await office.sync()
+    assert [event.title for event in await office.events() if event.is_exception] == ["Special"]
+    await office.told()
+    office.calendar.reset(series)
+    await office.sync(listing=listing)
+    assert {(event.title, event.is_exception) for event in await office.events()} == {
+        ("Weekly", False)
+    }
+    ((event, data),) = await office.told()
+    assert (event, data["is_exception"]) == ("event_updated", False)
+
+
+@listings
+async def test_09_bare_occurrences_are_filled_in(office: Office, listing: bool) -> None:
+    await office.connect()
+    await office.told()
+    office.calendar.add(
+        "Review",
+        office.at(days=2),
+        recurrence="RRULE:FREQ=DAILY;COUNT=3",
+        location="Room 1",
+        description=f"Come to {MEET}",
+    )
+    await office.sync(listing=listing)
+    events = await office.events()
+    assert {(event.title, event.location, event.meeting_url) for event in events} == {
+        ("Review", "Room 1", MEET)
+    }
+    ((event, data),) = await office.told()
+    assert (event, len(data["instances"])) == ("event_created", 3)
+
+
+@at_microsoft
+@pytest.mark.parametrize("silent", [True, False])
+async def test_10_an_occurrence_deleted_silently(office: Office, silent: bool) -> None:
+    office.rehearsal.microsoft.silent_deletions = silent
+    series = await weekly(office)
+    office.calendar.delete(series, on=office.at(days=15))
+    await office.sync()
+    assert await days(office, EventStatus.CANCELLED) == [15]
+    assert await bot_days(office) == [1, 8, 22]
+
+
+@listings
+async def test_11_a_removal_of_what_was_never_known(office: Office, listing: bool) -> None:
+    far = office.calendar.add("Far", office.at(days=60), meeting_url=MEET)
+    await office.connect()
+    short = office.calendar.add("Short-lived", office.at(days=2), meeting_url=MEET)
+    await office.told()
+    office.calendar.delete(far)
+    office.calendar.delete(short)
+    await office.sync(listing=listing)
+    assert await office.told() == []
+    assert await office.events() == []
+
+
+@listings
+async def test_12_the_owner_declines_and_accepts_again(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.decline(series, on=office.at(days=8), keep=True)
+    await office.sync(listing=listing)
+    assert await days(office, EventStatus.CANCELLED) == [8]
+    assert await bot_days(office) == [1, 15, 22]
+    assert await office.told_events() == ["event_cancelled"]
+    office.calendar.respond(series, ResponseStatus.ACCEPTED, on=office.at(days=8))
+    await office.sync(listing=listing)
+    assert await days(office) == [1, 8, 15, 22]
+    assert await bot_days(office) == [1, 8, 15, 22]
+    assert await office.told_events() == ["event_updated"]
+
+
+@listings
+async def test_13_another_attendee_declines(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.decline(series, who="bob@example.com")
+    await office.sync(listing=listing)
+    assert await days(office, EventStatus.CANCELLED) == []
+    assert await bot_days(office) == [1, 8, 15, 22]
+
+
+@at_microsoft
+@listings
+@pytest.mark.parametrize("kept", [True, False], ids=["declined", "removed"])
+async def test_14_the_owner_declines_at_microsoft(
+    office: Office, kept: bool, listing: bool
+) -> None:
+    event = office.calendar.add(
+        "Plan", office.at(hours=2), meeting_url=MEET, attendees=["ada@example.com"]
+    )
+    await office.connect()
+    stored = await office.event("Plan")
+    await office.send_bot(stored)
+    await office.told()
+    office.calendar.decline(event, keep=kept)
+    await office.sync(listing=listing)
+    assert (await office.event("Plan")).status == EventStatus.CANCELLED
+    assert await office.waiting() == []
+    assert await office.told_events() == ["event_cancelled"]
+
+
+@at_microsoft
+@listings
+async def test_15_the_organizer_cancels(office: Office, listing: bool) -> None:
+    event = office.calendar.add("Plan", office.at(hours=2), meeting_url=MEET)
+    await office.connect()
+    await office.send_bot(await office.event("Plan"))
+    await office.told()
+    office.calendar.edit(event, title="Canceled: Plan")
+    office.calendar.cancel(event)
+    await office.sync(listing=listing)
+    office.calendar.delete(event)
+    await office.sync(listing=listing)
+    assert await office.told_events() == ["event_cancelled"]
+    assert await office.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "hours"),
+    [
+        ("Europe/Paris", 22, {22: 9, 26: 9, 29: 8}),
+        ("America/New_York", 11, {11: 15, 12: 15, 15: 14}),
+    ],
+)
+async def test_27_summer_time_begins(
+    office: Office, zone: str, first: int, hours: dict[int, int]
+) -> None:
+    office.rehearsal.clock.set(datetime(2027, 3, 10, 12, tzinfo=UTC))
+    office.calendar.add(
+        "Weekly",
+        datetime(2027, 3, first, 10, tzinfo=ZoneInfo(zone)),
+        zone=zone,
+        recurrence="RRULE:FREQ=WEEKLY;BYDAY=MO,TH,FR;UNTIL=20270330T000000Z",
+        meeting_url=MEET,
+    )
+    await office.connect()
+    events = await office.events()
+    found = {event.start_at.day: event.start_at.hour for event in events}
+    assert {day: found[day] for day in hours} == hours
+    assert {event.time_zone for event in events} == {zone}
+
+
+@listings
+async def test_45_deleted_and_restored(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    ids = [event.id for event in await office.events()]
+    office.calendar.delete(series)
+    await office.sync(listing=listing)
+    assert await bot_days(office) == []
+    office.calendar.restore(series)
+    await office.sync(listing=listing)
+    assert [event.id for event in await office.events()] == ids
+    assert await days(office) == [1, 8, 15, 22]
+    assert await bot_days(office) == [1, 8, 15, 22]
+    assert await office.told_events() == ["event_cancelled", "event_updated"]
+
+
+class TestAllDay:
+    """Scenario 28: whole days have no zone of their own."""
+
+    @pytest.fixture(params=["Europe/Paris", "America/New_York", "Pacific/Auckland"])
+    async def abroad(self, office: Office, request: pytest.FixtureRequest) -> Office:
+        """The office, with another calendar to be connected: one of this zone."""
+        office.chosen = office.account.calendar("Abroad", zone=request.param)
+        return office
+
+    @listings
+    async def test_28_a_day_is_the_calendars(self, abroad: Office, listing: bool) -> None:
+        added = abroad.calendar.add("Offsite", date(2027, 3, 25))
+        await abroad.connect()
+        zone = abroad.calendar.zone
+        stored = await abroad.event("Offsite")
+        assert (stored.is_all_day, stored.time_zone) == (True, None)
+        assert stored.start_at == datetime(2027, 3, 25, tzinfo=zone)
+        assert stored.end_at == datetime(2027, 3, 26, tzinfo=zone)
+        (series,) = await abroad.series()
+        done, failed = await abroad.send_bot(stored)
+        assert (done, len(failed)) == ([], 1)
+        abroad.calendar.edit(added, meeting_url=MEET)
+        await abroad.sync(listing=listing)
+        await abroad.send_bot(await abroad.event("Offsite"))
+        (bot,) = await abroad.waiting()
+        assert bot.join_at == stored.start_at
+        abroad.calendar.move(added, datetime(2027, 3, 25, 9, tzinfo=UTC), minutes=30)
+        await abroad.sync(listing=listing)
+        timed = await abroad.event("Offsite")
+        assert (timed.id, timed.is_all_day) == (stored.id, False)
+        (bot,) = await abroad.waiting()
+        assert bot.join_at == datetime(2027, 3, 25, 9, tzinfo=UTC)
+        abroad.calendar.move(added, date(2027, 3, 25))
+        await abroad.sync(listing=listing)
+        again = await abroad.event("Offsite")
+        assert (again.is_all_day, again.start_at) == (True, stored.start_at)
+        assert [one.id for one in await abroad.series()] == [series.id]
+
+
+@at_google
+async def test_12_a_cancelled_bot_is_not_sent_twice(office: Office) -> None:
+    """What a declined event has had is not what it gets when it is accepted again."""
+    series = await weekly(office)
+    office.calendar.decline(series, on=office.at(days=8))
+    await office.sync()
+    office.calendar.respond(series, ResponseStatus.ACCEPTED, on=office.at(days=8))
+    await office.sync()
+    (event,) = [event for event in await office.events() if event.start_at == office.at(days=8)]
+    statuses = [bot.status for bot in await office.bots(event.id)]
+    assert statuses == [ScheduleStatus.CANCELLED, ScheduleStatus.SCHEDULED]
