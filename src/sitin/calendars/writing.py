@@ -5,6 +5,7 @@ nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -190,7 +191,8 @@ class Writing:
 def _is_heir(heir: Series, ancestor: Series, written: Written) -> bool:
     """Whether a new series takes the place of one that lost events in the same sync.
 
-    The provider says so by the family, or both have the title and the organizer of each other.
+    The provider says so by the family. Where it does not, the new series has the same organizer,
+    and the title or a time of what was lost.
     """
     if ancestor.event_type != "recurring":
         return False
@@ -199,7 +201,10 @@ def _is_heir(heir: Series, ancestor: Series, written: Written) -> bool:
     return bool(_faces(written.created, heir) & _faces(written.cancelled, ancestor))
 
 
-def _faces(events: Iterable[Event], series: Series) -> set[tuple[str, str | None]]:
+def _faces(events: Iterable[Event], series: Series) -> set[tuple[str | None, str | datetime]]:
     return {
-        (event.title, event.organizer_email) for event in events if event.series_id == series.id
+        (event.organizer_email, mark)
+        for event in events
+        if event.series_id == series.id
+        for mark in (event.title, event.start_at)
     }

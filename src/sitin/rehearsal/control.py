@@ -4,13 +4,11 @@ They answer at the server's own address (127.0.0.1), not at meet.google.com, so 
 whatever runs in it cannot reach them. ``docs/rehearsal.md`` lists them.
 """
 
-import asyncio
-import json
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,14 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sitin.contract.base import Frozen
-from sitin.kit.errors import SitinError
-from sitin.rehearsal.errors import ControlError, UnknownMeetingError
+from sitin.rehearsal.answers import ERROR_HANDLERS, names, read_json, read_number, waited
+from sitin.rehearsal.errors import UnknownMeetingError
 from sitin.rehearsal.lobby import Refusal
 from sitin.rehearsal.meeting import Meeting
-from sitin.rehearsal.script import Script, parse_script, sentence_of
-
-LONGEST_WAIT = 300.0
-"""Seconds for which a waiting request may be held open."""
+from sitin.rehearsal.script import Script, parse_script
 
 
 class Holder(Protocol):
@@ -125,11 +120,7 @@ def control_app(holder: Holder) -> Starlette:
             Route(f"{base}/wait/{{what}}", routes.wait),
             Route(f"{base}/{{control}}", routes.control, methods=["POST"]),
         ],
-        exception_handlers={
-            SitinError: _refused,
-            ValidationError: _invalid,
-            HTTPException: _http_error,
-        },
+        exception_handlers=ERROR_HANDLERS,
     )
 
 
@@ -144,7 +135,7 @@ class _Routes:
         return JSONResponse({"meetings": [m.state.model_dump(mode="json") for m in meetings]})
 
     async def hold(self, request: Request) -> Response:
-        data = await _json(request)
+        data = await read_json(request)
         if not isinstance(data, dict):
             raise HTTPException(400, "the body has to be a script: a JSON object")
         script = parse_script({**data, "code": request.path_params["code"]}, base=Path.cwd())
@@ -164,8 +155,8 @@ class _Routes:
         meeting = self._meeting(request)
         name = request.path_params["control"]
         if name not in CONTROLS:
-            raise HTTPException(404, f"there is no control {name!r}; there are {_names(CONTROLS)}")
-        body = CONTROLS[name].model_validate(await _json(request))
+            raise HTTPException(404, f"there is no control {name!r}; there are {names(CONTROLS)}")
+        body = CONTROLS[name].model_validate(await read_json(request))
         arguments = {field: getattr(body, field) for field in type(body).model_fields}
         done = getattr(meeting, name)(**arguments)
         if isinstance(done, Coroutine):
@@ -175,18 +166,13 @@ class _Routes:
     async def wait(self, request: Request) -> Response:
         meeting = self._meeting(request)
         what = request.path_params["what"]
-        seconds = _number(request, "timeout", default=30.0)
         if what == "reached":
-            waiting: Awaitable[object] = meeting.reached(_number(request, "seconds"))
+            seconds = read_number(request, "seconds")
+            await waited(request, what, lambda: meeting.reached(seconds))
         elif what in WAITS:
-            waiting = WAITS[what](meeting)
+            await waited(request, what, lambda: WAITS[what](meeting))
         else:
-            raise HTTPException(404, f"cannot wait for {what!r}; only for reached, {_names(WAITS)}")
-        try:
-            async with asyncio.timeout(min(seconds, LONGEST_WAIT)):
-                await waiting
-        except TimeoutError as error:
-            raise HTTPException(408, f"not {what} within {seconds:g} s") from error
+            raise HTTPException(404, f"cannot wait for {what!r}; only for reached, {names(WAITS)}")
         return _state(meeting)
 
     def _meeting(self, request: Request) -> Meeting:
@@ -197,49 +183,5 @@ class _Routes:
         return meeting
 
 
-async def _json(request: Request) -> Any:
-    raw = await request.body()
-    try:
-        return json.loads(raw) if raw.strip() else {}
-    except ValueError as error:
-        raise HTTPException(400, f"the body is not JSON: {error}") from error
-
-
 def _state(meeting: Meeting, *, status: int = 200) -> Response:
     return JSONResponse(meeting.state.model_dump(mode="json"), status_code=status)
-
-
-def _number(request: Request, name: str, *, default: float | None = None) -> float:
-    text = request.query_params.get(name)
-    if text is None and default is not None:
-        return default
-    try:
-        value = float(text or "")
-    except ValueError as error:
-        raise HTTPException(400, f"{name}: has to be a number of seconds") from error
-    if not 0 <= value < float("inf"):
-        raise HTTPException(400, f"{name}: has to be a number of seconds, 0 or more")
-    return value
-
-
-def _names(table: dict[str, Any]) -> str:
-    return ", ".join(sorted(table))
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    return JSONResponse({"error": code, "message": message}, status_code=status)
-
-
-async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, SitinError)
-    return _error(error.status, error.code, error.message)
-
-
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ValidationError)
-    return _error(400, ControlError.code, sentence_of(error))
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _error(error.status_code, ControlError.code, error.detail)

@@ -21,7 +21,7 @@ class GoogleClient:
     def __init__(self, provider: GoogleRehearsal, account: Account) -> None:
         self.provider = provider
         self.account = account
-        self._http = _client()
+        self._http = client()
         self._token = ""
 
     async def __aenter__(self) -> Self:
@@ -123,7 +123,7 @@ class GraphClient:
     def __init__(self, provider: MicrosoftRehearsal, account: Account) -> None:
         self.provider = provider
         self.account = account
-        self._http = _client()
+        self._http = client()
         self._token = ""
 
     async def __aenter__(self) -> Self:
@@ -245,7 +245,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def _client() -> httpx.AsyncClient:
+def client() -> httpx.AsyncClient:
     # No certificate is looked at; reading those of the system takes a quarter of a second.
     return httpx.AsyncClient(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 

@@ -16,7 +16,7 @@ from googleapiclient import channel as google_channel
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from sitin.rehearsal.calendars import Account, CalendarRehearsal, Event
+from sitin.rehearsal.calendars import Account, CalendarRehearsal
 from tests.fakes.receiver import Receiver
 from tests.rehearsal.calendars.asking import GoogleClient
 from tests.serving import serving
@@ -229,12 +229,3 @@ async def test_an_independent_client_follows_the_calendar_list(
     await manager.run()
     found = await manager.store_service.async_list_calendars()
     assert [one.id for one in found.calendars] == ["ada@example.com", team.id]
-
-
-def test_an_event_knows_its_own_occurrence(ada: Account) -> None:
-    series = ada.primary.add("Weekly", "2027-03-22T10:00", recurrence="FREQ=WEEKLY")
-    [first, *_] = ada.primary.occurrences(START, END)
-    assert isinstance(first, Event)
-    ada.primary.edit(first, title="First")
-    assert ada.primary.occurrence(series, "2027-03-22").title == "First"
-    assert ada.primary.event(series).title == "Weekly"

@@ -1,5 +1,6 @@
 """Google's channels and their notifications, at a receiver on this machine."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -218,6 +219,18 @@ async def test_notifications_are_lost_repeated_and_reordered(
     late = [int(one.headers["x-goog-message-number"]) for one in receiver.received["/push"][3:]]
     assert late == sorted(late, reverse=True)
     assert cal.pushes.dropped == 1
+
+
+async def test_notifications_come_late(
+    cal: CalendarRehearsal, google: GoogleClient, receiver: Receiver, address: str
+) -> None:
+    cal.pushes.delay(0.2)
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    await watch(google, address)
+    await cal.pushes.settled()
+    assert len(receiver.received["/push"]) == 1
+    assert loop.time() - before >= 0.2
 
 
 @pytest.mark.parametrize(

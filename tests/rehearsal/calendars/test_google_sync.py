@@ -160,6 +160,10 @@ async def test_another_role_makes_tokens_void(cal: CalendarRehearsal, ada: Accou
         path = "/calendars/ada%40example.com/events"
         answer = await client.ask("GET", path, syncToken=page["nextSyncToken"])
     assert reasons(answer) == (410, "fullSyncRequired")
+    async with GoogleClient(cal.google, ada) as client:
+        [page] = await client.pages()
+        ben.share(ada.primary, "writer")
+        await client.pages(syncToken=page["nextSyncToken"])
 
 
 async def test_a_token_that_expires_between_two_pages(ada: Account, google: GoogleClient) -> None:

@@ -85,6 +85,19 @@ async def test_a_patch_changes_what_it_names(google: GoogleClient) -> None:
     assert unchanged["etag"] == changed["etag"]
 
 
+async def test_a_series_keeps_its_zone_when_its_time_is_patched(google: GoogleClient) -> None:
+    made = await insert(google, SERIES)
+    times = {
+        "start": {"dateTime": "2027-03-22T11:00:00"},
+        "end": {"dateTime": "2027-03-22T11:15:00"},
+    }
+    changed = await patch(google, made["id"], times)
+    assert changed["start"] == {
+        "dateTime": "2027-03-22T11:00:00+01:00",
+        "timeZone": "Europe/Paris",
+    }
+
+
 async def test_a_patched_instance_becomes_an_exception(google: GoogleClient) -> None:
     made = await insert(google, SERIES)
     instance = f"{made['id']}_20270323T090000Z"
@@ -103,7 +116,10 @@ async def test_timed_and_whole_day_turn_into_each_other(google: GoogleClient) ->
     }
     changed = await patch(google, made["id"], day)
     assert changed["start"] == {"date": "2027-03-22"}
-    assert (await patch(google, made["id"], SLOT))["start"] == made["start"]
+    refused = await google.ask("PATCH", f"{EVENTS}/{made['id']}", json=SLOT)
+    assert reasons(refused) == (400, "invalid")
+    timed = {name: {**SLOT[name], "date": None} for name in SLOT}
+    assert (await patch(google, made["id"], timed))["start"] == made["start"]
 
 
 async def test_a_series_with_another_pattern_begins_anew(google: GoogleClient) -> None:

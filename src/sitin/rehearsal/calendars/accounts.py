@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sitin.rehearsal.calendars.calendar import Calendar
 from sitin.rehearsal.calendars.errors import CalendarControlError, UnknownError
+from sitin.rehearsal.calendars.times import read_zone
 
 TOKEN_LIFETIME = timedelta(seconds=3599)
 """How long an access token lives, at both providers."""
@@ -148,6 +149,10 @@ class Keeper(Protocol):
         """A number for a change, larger than all before."""
         ...
 
+    def new_account_id(self) -> str:
+        """An id as the profile shows it."""
+        ...
+
     def primary_calendar(self, account: "Account", zone: ZoneInfo) -> Calendar:
         """Make the calendar that an account comes with."""
         ...
@@ -179,7 +184,7 @@ class Account:
     ) -> None:
         self.email = email
         self.name = name
-        self.id = str(secrets.randbelow(10**20) + 10**20)
+        self.id = provider.new_account_id()
         self.ways_to_end = ways_to_end
         self.mail: str | None = email
         """What the profile says; ``None`` for an account without it (Microsoft)."""
@@ -225,7 +230,7 @@ class Account:
 
     def calendar(self, name: str, *, zone: str | None = None, calendar_id: str = "") -> Calendar:
         """Make a further calendar of this account's own."""
-        where = self.primary.zone if zone is None else ZoneInfo(zone)
+        where = self.primary.zone if zone is None else read_zone(zone)
         made = self._provider.new_calendar(self, name, where, calendar_id)
         self._enter(made, Role.OWNER)
         return made
@@ -233,13 +238,9 @@ class Account:
     def share(self, calendar: Calendar, role: Role | str = Role.READER) -> Entry:
         """Have somebody's calendar in this account's list, or have another role in it.
 
-        A role that changes makes the sync tokens for that calendar void.
+        Another role makes the account's sync tokens for that calendar void (Google).
         """
-        before = self.entries.get(calendar.id)
-        entry = self._enter(calendar, Role(role))
-        if before is not None and before.role is not entry.role:
-            calendar.expire_sync()
-        return entry
+        return self._enter(calendar, Role(role))
 
     def unshare(self, calendar: Calendar) -> None:
         """Take a calendar out of this account's list."""

@@ -141,14 +141,14 @@ class Calendar:
         stored = self.event(series)
         return stored.occurrence(original_of(stored, on, self.zone))
 
-    def occurrences(self, start: datetime, end: datetime) -> list[Event]:
-        """What takes place between the two, in order."""
+    def occurrences(self, start: datetime, end: datetime, *, removed: bool = False) -> list[Event]:
+        """What takes place between the two, in order; what was deleted too, if asked for."""
         found = [
             occurrence
             for event in self.history
-            if not event.removed
+            if removed or not event.removed
             for occurrence in expand(event, self.zone, start, end)
-            if not occurrence.removed
+            if removed or not occurrence.removed
         ]
         return sorted(found, key=lambda event: (event.span.bounds(self.zone), event.id))
 

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -43,8 +43,8 @@ class World:
     pushes: Pushes
     url: str = ""
     """Where the server answers; known once it listens."""
-    numbers: "count[int]" = field(default_factory=lambda: count(1))
     last_number: int = 0
+    """Of the last change of any calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +231,7 @@ class RehearsedProvider(ABC):
         """
         answer: Callable[[], ApiError | Response] | None = None
         if what in self.answers:
-            made = self.answers[what]
-            answer = lambda: made(retry_after)  # noqa: E731 - one of several makers
+            answer = partial(self.answers[what], retry_after)
         elif what in NONSENSE:
             answer = NONSENSE[what]
         elif what not in EFFECTS:
@@ -274,12 +273,16 @@ class RehearsedProvider(ABC):
 
     def next_number(self) -> int:
         """A number for a change, larger than all before."""
-        self.world.last_number = next(self.world.numbers)
+        self.world.last_number += 1
         return self.world.last_number
 
     @abstractmethod
     def check(self, event: Event) -> None:
         """Refuse what the provider has no words for. Raises ``CalendarControlError``."""
+
+    @abstractmethod
+    def new_account_id(self) -> str:
+        """An id as the profile shows it."""
 
     @abstractmethod
     def primary_calendar(self, account: Account, zone: ZoneInfo) -> Calendar:
@@ -300,6 +303,18 @@ class RehearsedProvider(ABC):
     @abstractmethod
     def ical_uid(self, event_id: str) -> str:
         """The id that the copies of a meeting share."""
+
+    @abstractmethod
+    def api_id(self, event: Event) -> str:
+        """The id under which clients know an event or an occurrence."""
+
+    @abstractmethod
+    def locate(self, calendar: Calendar, text: str) -> Event:
+        """The event or occurrence with such an id, deleted or not. Raises ``UnknownError``."""
+
+    @abstractmethod
+    def watchers(self) -> list[dict[str, Any]]:
+        """Who is told of changes, as the API shows it."""
 
     @abstractmethod
     def changed(self, calendar: Calendar, changes: Sequence[Change]) -> None:

@@ -18,6 +18,7 @@ import httpx
 from sitin.rehearsal.calendars.errors import CalendarControlError
 
 _ANSWER_SECONDS = 10.0
+_AT_ONCE = 32
 
 RETRY_DELAYS = (0.5, 2.0, 10.0, 30.0)
 """Seconds before a notification is sent again. The providers go on for hours."""
@@ -85,10 +86,10 @@ class Pushes:
             verify=_trust(),
             trust_env=False,
             timeout=None,  # noqa: S113 - each request has its own
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=50),
+            limits=httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE),
         )
         # The client's own pool would let waiting requests run into the timeout.
-        self._turn = asyncio.Semaphore(100)
+        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def close(self) -> None:
         """Send nothing any more."""

@@ -6,8 +6,11 @@ from types import TracebackType
 from typing import Self
 
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from sitin.rehearsal.calendars.clock import MovableClock
+from sitin.rehearsal.calendars.control import PATH as CONTROL_PATH
+from sitin.rehearsal.calendars.control import control_app
 from sitin.rehearsal.calendars.google.provider import GoogleRehearsal
 from sitin.rehearsal.calendars.google.routes import google_routes
 from sitin.rehearsal.calendars.microsoft.provider import MicrosoftRehearsal
@@ -42,7 +45,11 @@ class CalendarRehearsal:
         self._server = LoopbackServer(port=self._port)
         self._world.url = f"http://{LOOPBACK}:{self._server.port}"
         self.pushes.open()
-        routes = [google_routes(self.google), *microsoft_routes(self.microsoft)]
+        routes = [
+            google_routes(self.google),
+            *microsoft_routes(self.microsoft),
+            Mount(CONTROL_PATH, control_app(self)),
+        ]
         self._server.start(Starlette(routes=routes))
         return self
 
@@ -62,6 +69,16 @@ class CalendarRehearsal:
     def url(self) -> str:
         """Where it answers."""
         return self._world.url
+
+    @property
+    def control_url(self) -> str:
+        """Where the controls answer."""
+        return f"{self.url}{CONTROL_PATH}"
+
+    @property
+    def page_url(self) -> str:
+        """Where people see the calendars and change them."""
+        return f"{self.control_url}/page"
 
     @property
     def environment(self) -> Mapping[str, str]:

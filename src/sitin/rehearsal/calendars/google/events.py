@@ -9,8 +9,6 @@ from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
 from sitin.rehearsal.calendars.accounts import Entry
-from sitin.rehearsal.calendars.calendar import Calendar, ChangeKind
-from sitin.rehearsal.calendars.errors import CalendarControlError, UnknownError
 from sitin.rehearsal.calendars.google.errors import (
     deleted,
     full_sync_required,
@@ -19,6 +17,7 @@ from sitin.rehearsal.calendars.google.errors import (
     refusal,
     writer_needed,
 )
+from sitin.rehearsal.calendars.google.ids import locate
 from sitin.rehearsal.calendars.google.listing import (
     Item,
     all_events,
@@ -43,7 +42,7 @@ from sitin.rehearsal.calendars.google.render import (
     render_gone,
     render_listing,
 )
-from sitin.rehearsal.calendars.model import Conference, ConferenceState, EntryPoint, Event
+from sitin.rehearsal.calendars.model import Conference, ConferenceState, EntryPoint
 from sitin.rehearsal.calendars.occurrences import original_of
 from sitin.rehearsal.calendars.paging import Listings, cut, read_token, write_token
 from sitin.rehearsal.calendars.provider import Call
@@ -84,13 +83,14 @@ class EventHandlers:
 
     async def list_events(self, call: Call) -> Response:
         """Events, or the changes since a sync token."""
-        calendar = self._google.entry(call).calendar
+        entry = self._google.entry(call)
+        calendar = entry.calendar
         if "pageToken" in call.query:
-            return self._page(call, calendar)
+            return self._page(call, entry)
         query = read_query(call.query, self._google.clock.now())
         incremental = query.sync_token is not None
         items = (
-            self._changes(calendar, query)
+            self._changes(entry, query)
             if incremental
             else all_events(calendar, query, self._google.clock.now())
         )
@@ -98,6 +98,7 @@ class EventHandlers:
             "c": calendar.id,
             "n": self._google.world.last_number,
             "e": calendar.epoch,
+            "r": entry.role.value,
             "s": query.single_events,
         }
         reading = Reading(
@@ -107,15 +108,16 @@ class EventHandlers:
             sync if query.gives_sync_token else None,
             calendar.epoch,
         )
-        return self._page(call, calendar, reading)
+        return self._page(call, entry, reading)
 
     async def instances(self, call: Call) -> Response:
         """The occurrences of a series."""
-        calendar = self._google.entry(call).calendar
+        entry = self._google.entry(call)
+        calendar = entry.calendar
         if "pageToken" in call.query:
-            return self._page(call, calendar)
-        series, key = locate(calendar, call.path("event_id"))
-        if key is not None:
+            return self._page(call, entry)
+        series = locate(calendar, call.path("event_id"))
+        if series.key is not None:
             raise not_found()
         asked = {**call.query, "singleEvents": "true"}
         original = asked.pop("originalStart", None)
@@ -128,12 +130,12 @@ class EventHandlers:
         if original is not None:
             start = original_of(series, original, calendar.zone)
             found = [item for item in found if item.event.original == start]
-        return self._page(call, calendar, Reading(found, _asked(call), False, None, calendar.epoch))
+        return self._page(call, entry, Reading(found, _asked(call), False, None, calendar.epoch))
 
     async def get(self, call: Call) -> Response:
         """One event, series or occurrence, also one that is deleted."""
         entry = self._google.entry(call)
-        event = self._seen(entry.calendar, call.path("event_id"))
+        event = locate(entry.calendar, call.path("event_id"))
         return answer(call, render_event(event, self._view(call, entry)))
 
     async def insert(self, call: Call) -> Response:
@@ -154,29 +156,27 @@ class EventHandlers:
     async def patch(self, call: Call) -> Response:
         """Change some of an event, a series or an occurrence."""
         entry = self._writable(call)
-        stored, key = locate(entry.calendar, call.path("event_id"))
+        event = locate(entry.calendar, call.path("event_id"))
         view = self._view(call, entry)
-        before = self._seen(entry.calendar, call.path("event_id"))
         fields = read_event(
             call.json(),
             entry.calendar,
             conferences=_conferences(call),
-            before=render_event(before, view),
+            before=render_event(event, view),
         )
-        if key is not None and fields.pop("recurrence", ()):
+        if event.key is not None and fields.pop("recurrence", ()):
             raise refusal(400, "invalid", "An occurrence has no recurrence of its own.")
         if fields:
-            entry.calendar.revise(stored, self._made(fields), on=key)
-        changed = self._seen(entry.calendar, call.path("event_id"))
-        return answer(call, render_event(changed, view))
+            event = entry.calendar.revise(event, self._made(fields))
+        return answer(call, render_event(event, view))
 
     async def delete(self, call: Call) -> Response:
         """Delete an event, a series or an occurrence."""
         entry = self._writable(call)
-        stored, key = locate(entry.calendar, call.path("event_id"))
-        if self._seen(entry.calendar, call.path("event_id")).gone:
+        event = locate(entry.calendar, call.path("event_id"))
+        if event.gone:
             raise deleted()
-        entry.calendar.revise(stored, {"removed": True}, on=key, kind=ChangeKind.DELETED)
+        entry.calendar.delete(event)
         return Response(status_code=204)
 
     async def watch(self, call: Call) -> Response:
@@ -202,10 +202,12 @@ class EventHandlers:
         self._google.channels.stop(call.json(), call.grant)
         return Response(status_code=204)
 
-    def _changes(self, calendar: Calendar, query: Query) -> list[Item]:
+    def _changes(self, entry: Entry, query: Query) -> list[Item]:
         assert query.sync_token is not None
-        token = read_token(query.sync_token)
-        if token is None or token.get("c") != calendar.id or token.get("e") != calendar.epoch:
+        calendar = entry.calendar
+        token = read_token(query.sync_token) or {}
+        known = (token.get("c"), token.get("e"), token.get("r"))
+        if known != (calendar.id, calendar.epoch, entry.role.value):
             raise full_sync_required()
         if token["s"] is not query.single_events:
             raise invalid("singleEvents", "It has to be as it was in the initial request.")
@@ -217,8 +219,9 @@ class EventHandlers:
             cancellations_reach=self._google.cancellations_reach,
         )
 
-    def _page(self, call: Call, calendar: Calendar, reading: Reading | None = None) -> Response:
+    def _page(self, call: Call, entry: Entry, reading: Reading | None = None) -> Response:
         offset, number, name = 0, 1, ""
+        calendar = entry.calendar
         if reading is None:
             state = read_token(call.query["pageToken"]) or {}
             offset, number, name = state.get("o", 0), state.get("p", 1), state.get("l", "")
@@ -227,13 +230,7 @@ class EventHandlers:
                 raise invalid("pageToken")
         if reading.incremental and reading.epoch != calendar.epoch:
             raise full_sync_required()
-        entry = self._google.entry(call)
-        view = View(
-            calendar,
-            entry.role,
-            read_response_zone(call.query, calendar),
-            read_count(call.query, "maxAttendees"),
-        )
+        view = self._view(call, entry)
         size = read_max(call.query, default=DEFAULT_RESULTS, most=MOST_RESULTS)
         page = cut(reading.items, offset=offset, size=size, number=number, how=self._google.paging)
         items = [_render(item, view) for item in page.items]
@@ -259,10 +256,6 @@ class EventHandlers:
             raise writer_needed()
         return entry
 
-    def _seen(self, calendar: Calendar, event_id: str) -> Event:
-        stored, key = locate(calendar, event_id)
-        return stored if key is None else calendar.occurrence(stored, key)
-
     def _made(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         conference = fields.get("conference")
         if conference is None or conference.state is not ConferenceState.PENDING:
@@ -275,22 +268,6 @@ class EventHandlers:
 
 async def _set(answered: asyncio.Event) -> None:
     answered.set()
-
-
-def locate(calendar: Calendar, event_id: str) -> tuple[Event, str | None]:
-    """A stored event and which occurrence of it. Raises ``UnknownError``."""
-    stored = calendar.history.latest(event_id)
-    if stored is not None:
-        return stored, None
-    series_id, _, key = event_id.rpartition("_")
-    stored = calendar.history.latest(series_id)
-    if stored is None:
-        raise UnknownError(f"event: there is no event {event_id!r} in {calendar.id!r}")
-    try:
-        original_of(stored, key, calendar.zone)
-    except CalendarControlError as error:
-        raise UnknownError(error.message) from error
-    return stored, key
 
 
 def _render(item: Item, view: View) -> dict[str, Any]:

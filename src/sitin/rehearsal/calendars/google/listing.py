@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from sitin.rehearsal.calendars.calendar import Calendar
+from sitin.rehearsal.calendars.google.ids import event_id
 from sitin.rehearsal.calendars.google.reading import Query
-from sitin.rehearsal.calendars.google.render import event_id
 from sitin.rehearsal.calendars.model import Event, instant
 from sitin.rehearsal.calendars.occurrences import expand, overlaps
 from sitin.rehearsal.calendars.recurrence import starts

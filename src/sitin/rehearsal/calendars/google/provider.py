@@ -13,7 +13,7 @@ from sitin.contract.calendars import CalendarPlatform
 from sitin.kit.errors import SitinError
 from sitin.rehearsal.calendars.accounts import AccessToken, Account, Entry
 from sitin.rehearsal.calendars.calendar import Calendar, Change
-from sitin.rehearsal.calendars.errors import ApiError, UnknownError
+from sitin.rehearsal.calendars.errors import ApiError, CalendarControlError, UnknownError
 from sitin.rehearsal.calendars.google import oauth
 from sitin.rehearsal.calendars.google.channels import Channels
 from sitin.rehearsal.calendars.google.errors import (
@@ -24,6 +24,7 @@ from sitin.rehearsal.calendars.google.errors import (
     token_refusal,
     unauthorised,
 )
+from sitin.rehearsal.calendars.google.ids import event_id, locate
 from sitin.rehearsal.calendars.google.partial import read_fields, select
 from sitin.rehearsal.calendars.model import Event, Moment, Person, stamp
 from sitin.rehearsal.calendars.paging import read_token
@@ -72,6 +73,10 @@ class GoogleRehearsal(RehearsedProvider):
 
     # What calendars and accounts need
 
+    def new_account_id(self) -> str:
+        """Twenty-one digits."""
+        return str(secrets.randbelow(10**20) + 10**20)
+
     def primary_calendar(self, account: Account, zone: ZoneInfo) -> Calendar:
         """Its id and name are the address."""
         return self.new_calendar(account, account.email, zone, account.email)
@@ -80,6 +85,8 @@ class GoogleRehearsal(RehearsedProvider):
         """Make a calendar; a secondary one is an attendee under its own id."""
         del account
         calendar_id = own_id or f"{secrets.token_hex(32)}@group.calendar.google.com"
+        if calendar_id in self.calendars:
+            raise CalendarControlError(f"calendar_id: there is one {calendar_id!r} already")
         made = Calendar(
             calendar_id, name=name, zone=zone, owner=Person(calendar_id), surroundings=self
         )
@@ -111,6 +118,18 @@ class GoogleRehearsal(RehearsedProvider):
         del changes
         for channel in self.channels.about(calendar, self.clock.now()):
             self.world.pushes.send([channel.push("exists", self.world.last_number + 1)])
+
+    def api_id(self, event: Event) -> str:
+        """As the API names it."""
+        return event_id(event)
+
+    def locate(self, calendar: Calendar, text: str) -> Event:
+        """By the id that the API gives."""
+        return locate(calendar, text)
+
+    def watchers(self) -> list[dict[str, Any]]:
+        """The channels."""
+        return [{**one.render(), "address": one.address} for one in self.channels]
 
     # The way of a request
 

@@ -203,9 +203,18 @@ def read_event(
     if "recurrence" in body:
         fields["recurrence"] = _recurrence(body["recurrence"])
     if before is None or "start" in body or "end" in body:
-        both = {**(before or {}), **body}
+        both = _with_times(before or {}, body)
         fields["span"] = _span(both, calendar, series=bool(both.get("recurrence")))
     return fields
+
+
+def _with_times(before: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Both together: a change of a time's parts leaves its other parts as they were."""
+    both = {**before, **body}
+    for name in ("start", "end"):
+        if isinstance(body.get(name), dict):
+            both[name] = {**before.get(name, {}), **body[name]}
+    return both
 
 
 def read_event_id(body: Mapping[str, Any]) -> str | None:
@@ -287,6 +296,8 @@ def _moment(value: Any, name: str, calendar: Calendar, *, series: bool) -> Momen
         raise missing(f"{name} time")
     zone_name = value.get("timeZone")
     try:
+        if value.get("date") is not None and value.get("dateTime") is not None:
+            raise refusal(400, "invalid", f"Invalid {name} time.")
         if value.get("date") is not None:
             return date.fromisoformat(value["date"])
         if value.get("dateTime") is None:

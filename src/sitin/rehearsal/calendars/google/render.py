@@ -13,6 +13,7 @@ from sitin.contract.calendars import EventStatus
 from sitin.kit.clock import iso
 from sitin.rehearsal.calendars.accounts import Account, Entry, Role
 from sitin.rehearsal.calendars.calendar import Calendar
+from sitin.rehearsal.calendars.google.ids import event_id
 from sitin.rehearsal.calendars.model import (
     Conference,
     ConferenceState,
@@ -41,11 +42,6 @@ class View:
     role: Role
     zone: ZoneInfo
     max_attendees: int | None = None
-
-
-def event_id(event: Event) -> str:
-    """Google's id of an event, a series or an occurrence."""
-    return event.id if event.key is None else f"{event.id}_{event.key}"
 
 
 def render_event(event: Event, view: View) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Graph's events: views, delta rounds and changes. For the routes."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,8 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from sitin.rehearsal.calendars.accounts import Entry
-from sitin.rehearsal.calendars.calendar import Calendar, ChangeKind
+from sitin.rehearsal.calendars.calendar import Calendar
+from sitin.rehearsal.calendars.errors import UnknownError
 from sitin.rehearsal.calendars.microsoft.delta import (
     Item,
     changed_round,
@@ -40,7 +42,6 @@ from sitin.rehearsal.calendars.microsoft.render import (
     ticks,
 )
 from sitin.rehearsal.calendars.model import Conference, ConferenceState, EntryPoint, Event
-from sitin.rehearsal.calendars.occurrences import original_of
 from sitin.rehearsal.calendars.paging import Listings, cut, read_token, write_token
 from sitin.rehearsal.calendars.provider import Call
 
@@ -131,7 +132,7 @@ class EventHandlers:
         """Delete an event, a series or an occurrence."""
         entry, event = self._find(call)
         self._writable(entry)
-        entry.calendar.revise(event, {"removed": True}, kind=ChangeKind.DELETED)
+        entry.calendar.delete(event)
         return Response(status_code=204)
 
     def _changes(self, call: Call, calendar: Calendar) -> Reading:
@@ -203,8 +204,8 @@ class EventHandlers:
 
     def _find(self, call: Call) -> tuple[Entry, Event]:
         """An event of any calendar, or of the one that is named. Raises ``ApiError``."""
-        meant = read_id(call.path("event_id"))
-        if meant is None:
+        event_id = call.path("event_id")
+        if read_id(event_id) is None:
             raise invalid("Id is malformed.", "ErrorInvalidIdMalformed")
         entries = [self._microsoft.entry(call)]
         if "calendar_id" not in call.request.path_params:
@@ -214,15 +215,10 @@ class EventHandlers:
                 if not entry.gone and not entry.calendar.deleted
             ]
         for entry in entries:
-            stored = entry.calendar.history.latest(meant.event_id)
-            if stored is None or stored.removed or not meant.of(stored):
-                continue
-            if meant.key is None:
-                return entry, stored
-            original = original_of(stored, meant.key, entry.calendar.zone)
-            event = stored.occurrence(original)
-            if not event.removed:
-                return entry, event
+            with contextlib.suppress(UnknownError):
+                event = self._microsoft.locate(entry.calendar, event_id)
+                if not event.removed:
+                    return entry, event
         raise not_found()
 
     def _writable(self, entry: Entry) -> Entry:

@@ -4,7 +4,8 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from sitin.contract.calendars import CalendarPlatform
 from sitin.kit.errors import SitinError
 from sitin.rehearsal.calendars.accounts import AccessToken, Account, Entry
 from sitin.rehearsal.calendars.calendar import Calendar, Change
-from sitin.rehearsal.calendars.errors import ApiError, UnknownError
+from sitin.rehearsal.calendars.errors import ApiError, CalendarControlError, UnknownError
 from sitin.rehearsal.calendars.microsoft import oauth
 from sitin.rehearsal.calendars.microsoft.errors import (
     FAULTS,
@@ -25,11 +26,13 @@ from sitin.rehearsal.calendars.microsoft.errors import (
     token_refusal,
     unauthorised,
 )
+from sitin.rehearsal.calendars.microsoft.ids import EventId, read_id, write_id
 from sitin.rehearsal.calendars.microsoft.patterns import describe
 from sitin.rehearsal.calendars.microsoft.reading import Preferences, read_preferences
 from sitin.rehearsal.calendars.microsoft.render import View
 from sitin.rehearsal.calendars.microsoft.subscriptions import Subscriptions
 from sitin.rehearsal.calendars.model import Event, Moment, Person
+from sitin.rehearsal.calendars.occurrences import original_of
 from sitin.rehearsal.calendars.paging import read_token
 from sitin.rehearsal.calendars.provider import TOKEN, Call, RehearsedProvider, World
 
@@ -86,6 +89,10 @@ class MicrosoftRehearsal(RehearsedProvider):
 
     # What calendars and accounts need
 
+    def new_account_id(self) -> str:
+        """A GUID."""
+        return str(uuid4())
+
     def primary_calendar(self, account: Account, zone: ZoneInfo) -> Calendar:
         """The default calendar; its id is like any other's."""
         self.tenants.add(account.email.partition("@")[2])
@@ -94,6 +101,8 @@ class MicrosoftRehearsal(RehearsedProvider):
     def new_calendar(self, account: Account, name: str, zone: ZoneInfo, own_id: str) -> Calendar:
         """Make a calendar; in each of them it is the account that is an attendee."""
         calendar_id = own_id or f"AAMkADcal{secrets.token_urlsafe(36)}="
+        if calendar_id in self.calendars:
+            raise CalendarControlError(f"calendar_id: there is one {calendar_id!r} already")
         owner = Person(account.email, account.name)
         made = Calendar(calendar_id, name=name, zone=zone, owner=owner, surroundings=self)
         self.calendars[calendar_id] = made
@@ -127,6 +136,24 @@ class MicrosoftRehearsal(RehearsedProvider):
         subscribers = self.subscriptions.about(calendar, self.clock.now())
         notices = [one.notice(change) for change in changes for one in subscribers]
         self.world.pushes.send([notice for notice in notices if notice is not None])
+
+    def api_id(self, event: Event) -> str:
+        """The immutable one."""
+        return write_id(event, immutable=True)
+
+    def locate(self, calendar: Calendar, text: str) -> Event:
+        """By the id that the API gives, of either kind, or by what it is made of."""
+        meant = read_id(text) or EventId(text)
+        stored = calendar.history.latest(meant.event_id)
+        if stored is None or not meant.of(stored):
+            raise UnknownError(f"event: there is no event {text!r} in {calendar.id!r}")
+        if meant.key is None:
+            return stored
+        return stored.occurrence(original_of(stored, meant.key, calendar.zone))
+
+    def watchers(self) -> list[dict[str, Any]]:
+        """The subscriptions."""
+        return [one.render() for one in self.subscriptions]
 
     # The way of a request
 
