@@ -1,14 +1,18 @@
 # sitin: every target prepares what it needs. `make help` lists them.
-# Overridable: PYTHON (a Python 3.11 or newer), APT=0 (install no system packages).
+# Overridable: PYTHON (a Python 3.11 or newer), APT=0 (install no system packages), EXTRAS (optional
+# parts, e.g. whisper; remembered until EXTRAS= takes them away), ARGS (for the target's command).
 
 PYTHON ?= $(shell command -v /usr/bin/python3 || command -v python3)
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 BIN := .venv/bin
 APT ?= 1
+EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
 
-# What a bot, the rehearsal and the tests take from the system.
-APT_PACKAGES := python3-venv chromium chromium-headless-shell espeak-ng janus nodejs npm
+# What a bot and the rehearsal take from the system; libatomic1 is for the driver of the browser.
+APT_PACKAGES := python3-venv chromium espeak-ng libatomic1
+# What makes bots smaller, and what only some tests take: can be done without.
+APT_WELCOME := chromium-headless-shell janus nodejs npm
 # What only the comparison with the usual way of recording takes.
 APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 
@@ -17,8 +21,9 @@ APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo 'Each does the set-up first. Options of a command: make demo ARGS="--keep"'
 
-setup: .venv/.ready ## install everything, start nothing
+setup: .venv/.ready tests/sdk/node_modules/.ready ## install everything, start nothing
 
 demo: .venv/.ready ## hold a rehearsal meeting, send a bot into it, show what it reports
 	$(BIN)/sitin demo $(ARGS)
@@ -26,7 +31,7 @@ demo: .venv/.ready ## hold a rehearsal meeting, send a bot into it, show what it
 serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 	$(BIN)/sitin serve $(ARGS)
 
-test: .venv/.ready ## run all tests
+test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
 	$(BIN)/pytest $(ARGS)
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB
@@ -47,13 +52,27 @@ bench: .venv/.ready ## measure; prints the table and writes it as JSON
 clean: ## remove what the targets made
 	rm -rf .venv .venv-graph .uv build dist tests/sdk/node_modules .mypy_cache .ruff_cache .pytest_cache
 
-.venv/.ready: pyproject.toml uv.lock Makefile scripts/system-packages tests/sdk/package-lock.json
-	@APT='$(APT)' scripts/system-packages $(APT_PACKAGES)
+ifneq ($(strip $(EXTRAS)),$(strip $(shell cat .venv/.extras 2>/dev/null)))
+.PHONY: .venv/.ready
+endif
+
+# Of its own, because make looks for Python before it runs the first line of what follows.
+.uv/.system: Makefile scripts/system-packages
+	@APT='$(APT)' PYTHON='$(PYTHON)' scripts/system-packages $(APT_PACKAGES) -- $(APT_WELCOME)
+	@mkdir -p .uv && touch $@
+
+.venv/.ready: .uv/.system pyproject.toml uv.lock
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
-	$(UV) sync --quiet --frozen --python "$(PYTHON)"
+	$(UV) sync --quiet --frozen --python "$(PYTHON)" $(EXTRAS:%=--extra %)
 	@# A bot runs as a user who may not write here: what it imports is compiled now, not every time.
 	$(BIN)/python -I -c 'import sitin.runner.session, sitin.runner.control'
+	@echo '$(EXTRAS)' > .venv/.extras
+	@touch $@
+
+# The public API's own client, for the tests that drive this service with it.
+tests/sdk/node_modules/.ready: .uv/.system tests/sdk/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: it brings the client that tests use" >&2; exit 1; }
 	npm ci --prefix tests/sdk --silent --no-audit --no-fund
 	@touch $@

@@ -81,8 +81,8 @@ async def machine(reachable_path: Path) -> AsyncIterator[Machine]:
     """A machine where nothing has run yet; its database is removed afterwards."""
     machine = Machine(reachable_path / "data", {"SITIN_MAX_BOTS": "0"})
     yield machine
+    recordings = machine.data_dir / "recordings"
+    if recordings.is_symlink():
+        recordings.resolve().rmdir()
     if (machine.data_dir / "postgres").exists():
-        recordings = machine.data_dir / "recordings"
-        if recordings.is_symlink():
-            recordings.resolve().rmdir()
         await asyncio.to_thread(EmbeddedPostgres(machine.data_dir).destroy)

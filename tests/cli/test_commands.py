@@ -39,6 +39,7 @@ async def test_a_service_its_first_key_and_commands_beside_it(machine: Machine) 
             "webhook", "create", "--team", team["team_id"], "--url", "https://a.example/hook"
         )
         assert endpoint["secret"].startswith("whsec_")
+        assert await machine.json("job", "requeue") == {"requeued": 0}
         assert (await client.get("/readyz")).status_code == 200, "the commands left it running"
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(60):
@@ -108,6 +109,7 @@ async def test_the_doctor_says_what_to_do(machine: Machine) -> None:
     lines = output.splitlines()
     assert [line.split()[1].rstrip(":") for line in lines] == [
         "browser",
+        "isolation",
         "memory",
         "disk",
         "database",
@@ -115,4 +117,4 @@ async def test_the_doctor_says_what_to_do(machine: Machine) -> None:
         "port",
     ]
     assert "SITIN_BROWSER_PATH" in lines[0], errors
-    assert lines[3].startswith("ok")
+    assert lines[4].startswith("ok")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sitin.cli.launching import check_isolation
 from sitin.cli.machine import host_id, recordings_directory
 from sitin.kit.errors import OperatorError
+from sitin.runner import isolation
 
 pytestmark = pytest.mark.unit
 
@@ -31,3 +33,11 @@ def test_bots_can_enter_where_they_record(tmp_path: Path) -> None:
             recordings_directory(tmp_path / "data", shelter=tmp_path / "shelter")
     else:
         assert place == tmp_path / "data" / "recordings"
+
+
+async def test_bots_that_cannot_be_kept_apart_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "identity_for", lambda _: isolation.Identity(61_184))
+    refusing = ["sh", "-c", "echo unshare failed: Operation not permitted >&2; exit 1"]
+    monkeypatch.setattr(isolation, "confined", lambda *_: refusing)
+    with pytest.raises(OperatorError, match=r"not permitted.*another user than root"):
+        await check_isolation()

@@ -17,7 +17,6 @@ import structlog
 import typer
 
 from sitin.cli import accounts
-from sitin.cli import doctor as examination
 from sitin.cli.console import (
     AsJson,
     print_json,
@@ -25,6 +24,8 @@ from sitin.cli.console import (
     settings_of_command,
     settings_of_service,
 )
+from sitin.cli.doctor.checks import examine
+from sitin.cli.jobs import app as jobs
 from sitin.cli.rehearsal import app as rehearsal
 from sitin.cli.webhooks import app as webhooks
 from sitin.cli.wiring import Service, running_service, running_worker
@@ -40,6 +41,7 @@ app.add_typer(accounts.team, name="team")
 app.add_typer(accounts.key, name="key")
 app.add_typer(accounts.tokens, name="tokens")
 app.add_typer(webhooks, name="webhook")
+app.add_typer(jobs, name="job")
 app.add_typer(rehearsal, name="rehearsal")
 
 log = structlog.get_logger(__name__)
@@ -96,9 +98,26 @@ def demo(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """Check what this machine needs; one line each, with what to do."""
-    findings = run(examination.examine(settings_of_service()))
+def doctor(
+    meeting_url: Annotated[
+        str | None, typer.Argument(help="A meeting to send a bot into, step by step.")
+    ] = None,
+    record: Annotated[
+        float, typer.Option(help="Seconds to record in the meeting.", min=1, max=3600)
+    ] = 10,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for being admitted.", min=1, max=3600)
+    ] = 120,
+    out: Annotated[Path, typer.Option(help="Where what the bot leaves is kept.")] = Path(
+        "sitin-doctor"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Check what this machine needs, or send a bot into a meeting and tell each step."""
+    if meeting_url is not None:
+        _walk(meeting_url, record=record, wait=wait, out=out, as_json=as_json)
+        return
+    findings = run(examine(settings_of_service()))
     if as_json:
         print_json([finding.as_json() for finding in findings])
     else:
@@ -106,6 +125,23 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(finding.line())
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
+
+
+def _walk(meeting_url: str, *, record: float, wait: float, out: Path, as_json: bool) -> None:
+    # Late: the browser's and the media's libraries are slow to load.
+    from sitin.cli.doctor.walk import planned, walk
+
+    plan = planned(meeting_url, record=record, wait=wait, out=out)
+    tell = (lambda _: None) if as_json else typer.echo
+    diagnosis = run(walk(settings_of_command(), plan, tell))
+    if as_json:
+        print_json(diagnosis.as_json())
+    else:
+        typer.echo(f"Kept in {diagnosis.directory}")
+    if not diagnosis.well:
+        raise OperatorError(diagnosis.sentence)
+    if not as_json:
+        typer.echo(diagnosis.sentence)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sitin.kit import logging
 from sitin.kit.errors import OperatorError
 
 # The rehearsal's media libraries take a second to load, which no other command should wait for;
@@ -31,6 +32,7 @@ app = typer.Typer(
 @app.callback()
 def rehearsal() -> None:
     """Hold meetings and calendars on this machine that behave like the platforms'."""
+    logging.configure(level="WARNING")
 
 
 @app.command()

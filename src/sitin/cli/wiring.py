@@ -20,16 +20,15 @@ from sitin.bots.launching import LaunchSettings
 from sitin.bots.supervisor import Supervisor, SupervisorSettings
 from sitin.cli.house import House, furnish
 from sitin.cli.installation import Installation, check_plans, first_team, installation
-from sitin.cli.machine import host_id, recordings_directory
+from sitin.cli.launching import bot_processes, browser_spec, check_isolation
+from sitin.cli.machine import host_id
 from sitin.cli.settings import Settings, calendar_settings, transcription_settings
 from sitin.contract.launch import BotLauncher
-from sitin.contract.spec import BrowserSpec
 from sitin.kit.errors import OperatorError
 from sitin.platforms.registry import ADAPTERS
 from sitin.providers.calendars.registry import CalendarProviders, build_calendar_providers
 from sitin.providers.storage.urls import is_local
 from sitin.providers.transcription.registry import Engines, build_engines
-from sitin.runner.supervisor import Supervisor as BotProcesses
 
 log = structlog.get_logger(__name__)
 
@@ -136,8 +135,9 @@ async def _start_worker(
     running.start("jobs", house.jobs.run())
     settings = install.settings
     if launcher is None:
-        recordings = await asyncio.to_thread(recordings_directory, settings.data_dir)
-        launcher = BotProcesses(recordings, memory_cap=settings.bot_memory << 20)
+        if settings.max_bots:
+            await check_isolation()
+        launcher = await bot_processes(settings)
     supervisor = Supervisor(
         launcher=launcher,
         rooms=house.rooms,
@@ -147,13 +147,7 @@ async def _start_worker(
             max_bots=settings.max_bots,
         ),
         launch=LaunchSettings(
-            browser=BrowserSpec(
-                path=str(settings.browser_path),
-                lean_path=str(settings.lean_browser) if settings.lean_browser else None,
-                host_rules=settings.browser_host_rules,
-                args=settings.browser_args,
-                allow_private_addresses=settings.allow_private_addresses,
-            ),
+            browser=browser_spec(settings),
             video=settings.video,
             max_recording=settings.max_recording.total_seconds(),
             joinable=frozenset(ADAPTERS),

@@ -116,6 +116,20 @@ MeetingSignal = Annotated[
 ]
 
 
+class JoinStep(StrEnum):
+    """What a bot has behind it on its way to the door, in this order.
+
+    An adapter's ``join`` logs each as ``step``, so that a runner's log tells how far it came.
+    """
+
+    PAGE_OPENED = "page opened"
+    FORM_SEEN = "form seen"
+    """The page asks for what it wants to know of a guest."""
+    NAME_GIVEN = "name given"
+    ASKED = "asked to join"
+    """Once for every press of the button."""
+
+
 class MeetingAdapter(Protocol):
     """One bot's hands and eyes on one platform's page."""
 
@@ -132,7 +146,7 @@ class MeetingAdapter(Protocol):
     async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
         """Open the address, give the name, ask to join; returns once asked.
 
-        Raises one of ``sitin.contract.failures``.
+        Logs every ``JoinStep``. Raises one of ``sitin.contract.failures``.
         """
         ...
 

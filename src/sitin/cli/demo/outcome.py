@@ -10,6 +10,7 @@ from typing import Any
 import av
 
 from sitin.cli.demo.receiver import Receiver
+from sitin.contract.codes import BotStatus
 from sitin.rehearsal import Truth
 
 _NAMES = {
@@ -41,7 +42,11 @@ class Outcome:
         """The status history, as the webhooks told it."""
         changes = [one["data"]["status"] for one in self.receiver.events("bot.status_change")]
         rows = [{"code": one["code"], "created_at": one["created_at"]} for one in changes]
-        return sorted(rows, key=lambda one: one["created_at"])
+        # Two changes of one moment may arrive in either order; their own is that of the list.
+        order = list(BotStatus)
+        return sorted(
+            rows, key=lambda one: (one["created_at"], order.index(BotStatus(one["code"])))
+        )
 
     @property
     def utterances(self) -> list[dict[str, Any]]:

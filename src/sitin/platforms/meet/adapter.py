@@ -18,6 +18,7 @@ from sitin.contract.failures import RetriableError
 from sitin.contract.meeting import (
     Admitted,
     AudioTopology,
+    JoinStep,
     MeetingSignal,
     Over,
     PlatformCapabilities,
@@ -110,6 +111,7 @@ class MeetAdapter:
             raise RetriableError("Google Meet cannot be reached from this machine.") from error
         if response is not None and response.status >= 500:
             raise RetriableError("Google Meet answered with an error.")
+        log.info("step", step=JoinStep.PAGE_OPENED)
         await self._fill_in(page, bot_name)
         await self._ask(page)
 
@@ -125,8 +127,10 @@ class MeetAdapter:
                 raise RetriableError("Google Meet's page did not ask for a name.")
             with suppress(PlaywrightTimeoutError):
                 await field.wait_for(state="visible", timeout=250)
+        log.info("step", step=JoinStep.FORM_SEEN)
         await _dismiss(page)
         await field.fill(bot_name)
+        log.info("step", step=JoinStep.NAME_GIVEN)
         switches = [f'[aria-label="{label}"]' for label in facts.TURN_OFF]
         if await page.locator(", ".join(switches)).count():
             for switch in switches:
@@ -143,6 +147,7 @@ class MeetAdapter:
             if button is not None:
                 with suppress(PlaywrightTimeoutError):
                     await button.click(timeout=2000)
+                    log.info("step", step=JoinStep.ASKED)
             else:
                 await _dismiss(page)
             with suppress(TimeoutError):

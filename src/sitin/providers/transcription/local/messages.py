@@ -10,7 +10,7 @@ from pydantic import Field
 from sitin.contract.base import Frozen
 from sitin.contract.transcription import Utterance
 
-INSTALL_WHISPER = "install it with: pip install 'sitin[whisper]'"
+INSTALL_WHISPER = "install it with: make setup EXTRAS=whisper"
 """What to do where faster-whisper is asked for and not there."""
 
 

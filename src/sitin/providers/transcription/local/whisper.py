@@ -1,6 +1,6 @@
 """faster-whisper with a model that the operator names. For the process beside it.
 
-The package is the extra ``sitin[whisper]``; it is imported here and nowhere else, and late.
+The package is the extra ``whisper``; it is imported here and nowhere else, and late.
 """
 
 import math

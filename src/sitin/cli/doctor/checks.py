@@ -1,4 +1,7 @@
-"""What ``sitin doctor`` looks at: what a bot needs of this machine, and what to do about it."""
+"""What ``sitin doctor`` looks at: what a bot needs of this machine, and what to do about it.
+
+Used by ``cli.main``; the walk takes the look at the browsers from here.
+"""
 
 import asyncio
 import contextlib
@@ -7,10 +10,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 
 from sitin.cli.installation import installation
+from sitin.cli.launching import check_isolation
 from sitin.cli.settings import Settings
 from sitin.contract.failures import AdapterError
 from sitin.contract.storage import ObjectNotFoundError
@@ -45,7 +50,8 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, whatever one of the looks finds."""
     looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
-        ("browser", _browser),
+        ("browser", browsers),
+        ("isolation", _isolation),
         ("memory", _memory),
         ("disk", _disk),
         ("database", _database),
@@ -64,8 +70,16 @@ async def _look(
         return Finding(what, well=False, told=error.message)
 
 
-async def _browser(settings: Settings) -> str:
-    path = settings.browser_path
+async def browsers(settings: Settings) -> str:
+    """The browsers that bots are started with, and their versions. Raises ``OperatorError``."""
+    versions = [await _version(settings.browser_path)]
+    if settings.lean_browser is not None:
+        lean = await _version(settings.lean_browser)
+        versions.append(f"{settings.lean_browser}: {lean}")
+    return "; ".join(versions)
+
+
+async def _version(path: Path) -> str:
     try:
         process = await asyncio.create_subprocess_exec(
             str(path),
@@ -88,6 +102,10 @@ async def _browser(settings: Settings) -> str:
     if process.returncode != 0:
         raise OperatorError(f"{path} ends with {process.returncode}: reinstall it.")
     return output.decode(errors="replace").strip()
+
+
+async def _isolation(_settings: Settings) -> str:
+    return await check_isolation()
 
 
 async def _memory(settings: Settings) -> str:

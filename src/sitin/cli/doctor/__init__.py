@@ -1,0 +1,1 @@
+"""`sitin doctor`: looks at this machine, or sends a bot into a meeting. Used by ``cli.main``."""

@@ -1,0 +1,70 @@
+"""How this machine starts bots: which browser, where they record, as which users.
+
+Used by ``wiring`` and by the doctor, so that what the doctor tries is what a bot gets.
+"""
+
+import asyncio
+import os
+import sys
+from uuid import UUID
+
+from sitin.cli.machine import recordings_directory
+from sitin.cli.settings import Settings
+from sitin.contract.spec import BrowserSpec
+from sitin.kit.errors import OperatorError
+from sitin.runner import isolation
+from sitin.runner.supervisor import Supervisor as BotProcesses
+
+_STARTED_WITHIN = 30.0
+"""Seconds for an interpreter that does nothing; a busy machine takes two."""
+
+
+def browser_spec(settings: Settings) -> BrowserSpec:
+    """The browser of every bot of this machine."""
+    return BrowserSpec(
+        path=str(settings.browser_path),
+        lean_path=str(settings.lean_browser) if settings.lean_browser else None,
+        host_rules=settings.browser_host_rules,
+        args=settings.browser_args,
+        allow_private_addresses=settings.allow_private_addresses,
+    )
+
+
+async def bot_processes(settings: Settings) -> BotProcesses:
+    """The launcher of this machine's bots. Raises ``OperatorError``."""
+    recordings = await asyncio.to_thread(recordings_directory, settings.data_dir)
+    return BotProcesses(recordings, memory_cap=settings.bot_memory << 20)
+
+
+async def check_isolation() -> str:
+    """Start an interpreter as a bot's is started; what keeps it apart, as a sentence's end.
+
+    Raises ``OperatorError``.
+    """
+    isolation.check()
+    identity = isolation.identity_for(UUID(int=0))
+    if identity is None:
+        return "bots run as this user and may read what it may read; as root each has its own"
+    command = isolation.confined([sys.executable, "-I", "-c", "import sitin"], identity)
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+    )
+    try:
+        async with asyncio.timeout(_STARTED_WITHIN):
+            _, said = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        said = b"it did not start in time"
+    if process.returncode != 0:
+        why = said.decode(errors="replace").strip().splitlines()
+        raise OperatorError(
+            f"Bots cannot run as users of their own here ({why[-1] if why else 'no reason given'}):"
+            " install sitin where every user may read it, or run it as another user than root."
+        )
+    return "every bot runs as a user of its own"
