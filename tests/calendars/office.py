@@ -55,6 +55,9 @@ MEET = "https://meet.google.com/abc-defg-hij"
 ZOOM = "https://zoom.us/j/85000000000"
 
 
+listings = pytest.mark.parametrize("listing", [False, True], ids=["changes", "listing"])
+"""Both ways of finding out."""
+
 at_google = pytest.mark.parametrize("platform", [CalendarPlatform.GOOGLE], indirect=True)
 at_microsoft = pytest.mark.parametrize("platform", [CalendarPlatform.MICROSOFT], indirect=True)
 
