@@ -251,6 +251,20 @@ def provider_of(rehearsal: CalendarRehearsal, platform: CalendarPlatform) -> Reh
     return provider
 
 
+async def a_team(database: Database) -> Caller:
+    """A new team that may do everything, and is told everything."""
+    async with database.transaction() as session:
+        team = await create_team(session, name="Acme")
+        await create_endpoint(
+            session,
+            Keyring([new_key()]),
+            team_id=team.id,
+            url="https://example.com/hook",
+            events=[],
+        )
+    return Caller(team.id, Permission.FULL_ACCESS, Plans().of(team.plan))
+
+
 @contextlib.asynccontextmanager
 async def furnished(
     rehearsal: CalendarRehearsal,
@@ -289,11 +303,6 @@ async def opened(
     """An office whose account's calendar is empty and not connected yet."""
     keyring, jobs, plans = Keyring([new_key()]), FakeJobs(), Plans()
     ledger = Ledger(rehearsal.clock)
-    async with database.transaction() as session:
-        team = await create_team(session, name="Acme")
-        await create_endpoint(
-            session, keyring, team_id=team.id, url="https://example.com/hook", events=[]
-        )
     app = FastAPI()
     app.include_router(pushes.router)
     rehearsal.pushes.retry_delays = ()
@@ -316,7 +325,7 @@ async def opened(
             platform=platform,
             rehearsal=rehearsal,
             database=database,
-            caller=Caller(team.id, Permission.FULL_ACCESS, plans.of(team.plan)),
+            caller=await a_team(database),
             jobs=jobs,
             calendars=calendars,
             queueing=Queueing(

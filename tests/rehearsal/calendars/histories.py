@@ -20,6 +20,8 @@ _RULES = (
     "FREQ=YEARLY",
 )
 
+_LINKS = ("https://meet.google.com/abc-defg-hij", "https://zoom.us/j/85000000000", None)
+
 Step = tuple[str, int, int, int]
 """What is done; to which event; to which of its occurrences; a further number."""
 
@@ -34,12 +36,12 @@ def steps(most: int = 12) -> st.SearchStrategy[list[Step]]:
 
 def begin(calendar: Calendar) -> None:
     """What is there before anything happens."""
-    daily = calendar.add("daily", _time(5), recurrence="FREQ=DAILY;COUNT=5")
+    daily = calendar.add("daily", _time(5), recurrence="FREQ=DAILY;COUNT=5", meeting_url=_LINKS[0])
     first, second, *_ = calendar.occurrences(START, END)
     assert first.id == second.id == daily.id
     calendar.edit(first, title="special")
     calendar.delete(second)
-    calendar.add("weekly", _time(7), recurrence="FREQ=WEEKLY;COUNT=4")
+    calendar.add("weekly", _time(7), recurrence="FREQ=WEEKLY;COUNT=4", meeting_url=_LINKS[1])
     calendar.add("days off", _time(9).date(), recurrence="FREQ=DAILY;INTERVAL=3;COUNT=4")
     calendar.add("once", _time(11))
 
@@ -95,6 +97,9 @@ _DOINGS: dict[str, Callable[[Calendar, int, int, int], object]] = {
     ),
     "edit": lambda cal, which, occurrence, number: cal.edit(
         **_chosen(cal, which, occurrence), title=f"title {number}"
+    ),
+    "link": lambda cal, which, occurrence, number: cal.edit(
+        **_chosen(cal, which, occurrence), meeting_url=_LINKS[number % len(_LINKS)]
     ),
     "touch": lambda cal, which, occurrence, _: cal.touch(**_chosen(cal, which, occurrence)),
     "decline": lambda cal, which, occurrence, _: cal.decline(**_chosen(cal, which, occurrence)),
