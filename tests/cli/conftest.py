@@ -76,13 +76,20 @@ class Machine:
             await draining
 
 
-@pytest.fixture
-async def machine(reachable_path: Path) -> AsyncIterator[Machine]:
+@contextlib.asynccontextmanager
+async def a_machine(data_dir: Path, **settings: str) -> AsyncIterator[Machine]:
     """A machine where nothing has run yet; its database is removed afterwards."""
-    machine = Machine(reachable_path / "data", {"SITIN_MAX_BOTS": "0"})
+    machine = Machine(data_dir, settings)
     yield machine
-    recordings = machine.data_dir / "recordings"
+    recordings = data_dir / "recordings"
     if recordings.is_symlink():
         recordings.resolve().rmdir()
-    if (machine.data_dir / "postgres").exists():
-        await asyncio.to_thread(EmbeddedPostgres(machine.data_dir).destroy)
+    if (data_dir / "postgres").exists():
+        await asyncio.to_thread(EmbeddedPostgres(data_dir).destroy)
+
+
+@pytest.fixture
+async def machine(reachable_path: Path) -> AsyncIterator[Machine]:
+    """A machine where nothing has run yet, and without room for bots."""
+    async with a_machine(reachable_path / "data", SITIN_MAX_BOTS="0") as machine:
+        yield machine
