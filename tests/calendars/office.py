@@ -18,8 +18,12 @@ from sitin.accounts.ledger import Ledger
 from sitin.accounts.models import Permission
 from sitin.accounts.plans import Plans
 from sitin.accounts.service import Caller, create_team
+from sitin.bots.admission import Admission
 from sitin.bots.configuration import Configurations
+from sitin.bots.lifecycle import Lifecycle
+from sitin.bots.models import Bot
 from sitin.bots.scheduled.models import ScheduledBot, ScheduleStatus
+from sitin.bots.scheduled.queueing import Queueing
 from sitin.calendars import pushes
 from sitin.calendars.models import Connection, Event, Series
 from sitin.calendars.requests import (
@@ -38,6 +42,7 @@ from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
 from sitin.kit.http import OutgoingClient
+from sitin.kit.wakeups import Wakeups
 from sitin.notifications.endpoints import create_endpoint
 from sitin.notifications.models import Message
 from sitin.providers.calendars.registry import build_calendar_providers
@@ -55,6 +60,9 @@ MEET = "https://meet.google.com/abc-defg-hij"
 ZOOM = "https://zoom.us/j/85000000000"
 
 
+listings = pytest.mark.parametrize("listing", [False, True], ids=["changes", "listing"])
+"""Both ways of finding out."""
+
 at_google = pytest.mark.parametrize("platform", [CalendarPlatform.GOOGLE], indirect=True)
 at_microsoft = pytest.mark.parametrize("platform", [CalendarPlatform.MICROSOFT], indirect=True)
 
@@ -70,6 +78,7 @@ class Office:
     jobs: FakeJobs
     calendars: Calendars
     account: Account
+    queueing: Queueing
     url: str
     """Where providers push to."""
     chosen: Calendar | None = None
@@ -170,6 +179,12 @@ class Office:
         found = await self.bots(event_id)
         return [bot for bot in found if bot.status == ScheduleStatus.SCHEDULED]
 
+    async def queue(self) -> list[Bot]:
+        """Queue the bots whose time has come; returns all that ever were, oldest first."""
+        await self.queueing.queue_due()
+        async with self.database.transaction() as session:
+            return list((await session.scalars(select(Bot).order_by(Bot.id))).all())
+
     async def send_bot(
         self, event: Event | None = None, *, series: UUID | None = None, **fields: Any
     ) -> tuple[list[EventDone], list[EventFailed]]:
@@ -179,7 +194,7 @@ class Office:
             return await self.calendars.bots.create(
                 session,
                 self.caller,
-                self.connection_ids[0],
+                self._connection_of(event),
                 CreateCalendarBotRequestBody.model_validate(body),
             )
 
@@ -192,7 +207,7 @@ class Office:
             return await self.calendars.bots.update(
                 session,
                 self.caller,
-                self.connection_ids[0],
+                self._connection_of(event),
                 UpdateCalendarBotRequestBody.model_validate(body),
             )
 
@@ -204,9 +219,12 @@ class Office:
             return await self.calendars.bots.delete(
                 session,
                 self.caller,
-                self.connection_ids[0],
+                self._connection_of(event),
                 DeleteCalendarBotRequestBody.model_validate(_target(event, series)),
             )
+
+    def _connection_of(self, event: Event | None) -> UUID:
+        return self.connection_ids[0] if event is None else event.connection_id
 
     async def told(self) -> list[tuple[str, dict[str, Any]]]:
         """What webhooks were told since the last look, oldest first: the event's name, the data."""
@@ -270,6 +288,7 @@ async def opened(
 ) -> AsyncIterator[Office]:
     """An office whose account's calendar is empty and not connected yet."""
     keyring, jobs, plans = Keyring([new_key()]), FakeJobs(), Plans()
+    ledger = Ledger(rehearsal.clock)
     async with database.transaction() as session:
         team = await create_team(session, name="Acme")
         await create_endpoint(
@@ -300,6 +319,15 @@ async def opened(
             caller=Caller(team.id, Permission.FULL_ACCESS, plans.of(team.plan)),
             jobs=jobs,
             calendars=calendars,
+            queueing=Queueing(
+                database=database,
+                lifecycle=Lifecycle(rehearsal.clock, ledger),
+                admission=Admission(ledger=ledger, clock=rehearsal.clock),
+                plans=plans,
+                wakeups=Wakeups(database.url),
+                clock=rehearsal.clock,
+                tolerance=timedelta(minutes=15),
+            ),
             account=provider_of(rehearsal, platform).account("ada@example.com"),
             url=url,
         )

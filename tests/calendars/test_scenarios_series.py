@@ -12,12 +12,9 @@ import pytest
 from sitin.bots.scheduled.models import ScheduleStatus
 from sitin.contract.calendars import EventStatus, ResponseStatus
 from sitin.rehearsal.calendars import Event as RehearsedEvent
-from tests.calendars.office import MEET, Office, at_google, at_microsoft
+from tests.calendars.office import MEET, Office, at_google, at_microsoft, listings
 
 pytestmark = pytest.mark.db
-
-listings = pytest.mark.parametrize("listing", [False, True], ids=["changes", "listing"])
-"""Both ways of finding out."""
 
 
 async def weekly(office: Office, *, count: int = 4, bots: bool = True) -> RehearsedEvent:

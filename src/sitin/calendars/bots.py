@@ -207,6 +207,11 @@ class CalendarBots:
             return _RefusedError("EVENT_CANCELLED", "The event is cancelled.")
         if event.start_at <= now:
             return _RefusedError("EVENT_ALREADY_STARTED", "The event has started already.")
+        if not event.is_meeting:
+            return _RefusedError(
+                "NOT_A_MEETING",
+                "The event is no meeting but, say, a birthday or somebody's absence.",
+            )
         if event.meeting_url is None:
             return _RefusedError(
                 "MEETING_URL_NOT_FOUND", "The event has no meeting URL for a bot to join."

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 
 from sitin.contract.calendars import ProviderEvent
 from sitin.contract.codes import Platform
-from sitin.platforms.urls import is_web_address, recognise
+from sitin.platforms.urls import MeetingUrl, is_web_address, recognise
 
 LONGEST = 2048
 """Characters of an address; what is longer is nobody's link."""
@@ -34,7 +34,7 @@ class EventMeeting:
     """Where an event's meeting is.
 
     Attributes:
-        url: As the event gives it.
+        url: As the event gives it, out of the links that mail programs wrap around addresses.
         joined_url: Normalised, for a bot; ``None`` on a platform that is not known.
     """
 
@@ -45,19 +45,22 @@ class EventMeeting:
 
 def meeting_of(event: ProviderEvent) -> EventMeeting | None:
     """The event's meeting, or ``None`` when it names no address."""
-    location = event.location or ""
-    for text in (*event.links, *_addresses(location), *_addresses(event.description or "")):
+    location = (event.location or "").strip()
+    # A location that is an address as a whole may have a passcode behind it.
+    places = (location, *_addresses(location))
+    for text in (*event.links, *places, *_addresses(event.description or "")):
         if len(text) <= LONGEST and (meeting := recognise(text)) is not None:
-            return EventMeeting(_shown(text, meeting.url), meeting.url, meeting.platform)
-    for text in (*event.links, location.strip()):
+            return EventMeeting(_shown(meeting), meeting.url, meeting.platform)
+    for text in (*event.links, location):
         if len(text) <= LONGEST and is_web_address(text) and _is_plain(text):
             return EventMeeting(text, None, None)
     return None
 
 
-def _shown(text: str, normalised: str) -> str:
-    """The address as it was given, where it can stand as one."""
-    return text if is_web_address(text) and _is_plain(text) else normalised
+def _shown(meeting: MeetingUrl) -> str:
+    """The address as it was written, where it can stand as one."""
+    written = meeting.written
+    return written if is_web_address(written) and _is_plain(written) else meeting.url
 
 
 def _is_plain(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Which text is the address of a meeting, on which platform. Used by bots and, later, calendars."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from sitin.contract.codes import Platform
@@ -24,10 +24,17 @@ _SCHEMELESS = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+/", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class MeetingUrl:
-    """A meeting's normalised address: the same meeting has the same one, however it was written."""
+    """A meeting's address.
+
+    Attributes:
+        url: Normalised: the same meeting has the same one, however it was written.
+        written: As it was written, out of the links that were wrapped around it; may hold what
+            cannot stand in an address.
+    """
 
     platform: Platform
     url: str
+    written: str = field(compare=False)
 
 
 def recognise(text: str) -> MeetingUrl | None:
@@ -35,12 +42,13 @@ def recognise(text: str) -> MeetingUrl | None:
     if len(text) > LONGEST or _CONTROL.search(text):
         return None
     for _ in range(_WRAPPINGS + 1):
-        address = take_apart(_tidy(text))
+        tidy = _tidy(text)
+        address = take_apart(tidy)
         if address is None:
             return None
         inner = _unwrap(address)
         if inner is None:
-            return _normalise(address)
+            return _normalise(address, tidy)
         text = inner
     return None
 
@@ -50,11 +58,11 @@ def is_web_address(text: str) -> bool:
     return len(text) <= LONGEST and not _CONTROL.search(text) and take_apart(text) is not None
 
 
-def _normalise(address: Address) -> MeetingUrl | None:
+def _normalise(address: Address, written: str) -> MeetingUrl | None:
     for platform in PLATFORMS:
         url = platform.normalise(address)
         if url is not None:
-            return MeetingUrl(platform.platform, url)
+            return MeetingUrl(platform.platform, url, written)
     return None
 
 
