@@ -70,6 +70,8 @@ class Office:
     jobs: FakeJobs
     calendars: Calendars
     account: Account
+    key: str
+    """What secrets are encrypted with."""
     url: str
     """Where providers push to."""
     chosen: Calendar | None = None
@@ -269,7 +271,8 @@ async def opened(
     rehearsal: CalendarRehearsal, database: Database, platform: CalendarPlatform
 ) -> AsyncIterator[Office]:
     """An office whose account's calendar is empty and not connected yet."""
-    keyring, jobs, plans = Keyring([new_key()]), FakeJobs(), Plans()
+    key, jobs, plans = new_key(), FakeJobs(), Plans()
+    keyring = Keyring([key])
     async with database.transaction() as session:
         team = await create_team(session, name="Acme")
         await create_endpoint(
@@ -301,5 +304,6 @@ async def opened(
             jobs=jobs,
             calendars=calendars,
             account=provider_of(rehearsal, platform).account("ada@example.com"),
+            key=key,
             url=url,
         )
