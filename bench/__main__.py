@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, capture, scheduling, service, webhooks
+from bench import api, calendars, capture, scheduling, service, webhooks
 from bench.row import Row
 
 
@@ -61,6 +61,11 @@ async def _webhooks(_seconds: float) -> list[Row]:
     ]
 
 
+async def _calendars(_seconds: float) -> list[Row]:
+    """Syncs of few and of many events, and a thousand calendars that change in a minute."""
+    return await calendars.syncing() + await calendars.pushing()
+
+
 PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
     "capture": capture.cost,
     "variants": capture.variants,
@@ -69,6 +74,7 @@ PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
     "api": _api,
     "scheduling": _scheduling,
     "webhooks": _webhooks,
+    "calendars": _calendars,
 }
 
 

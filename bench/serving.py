@@ -64,7 +64,7 @@ async def served(**settings: str) -> AsyncIterator[Served]:
     environment = {name: value for name, value in os.environ.items() if "SITIN" not in name}
     environment |= {"SITIN_DATA_DIR": str(data_dir), "SITIN_MAX_BOTS": "0"} | settings
     async with AsyncExitStack() as stack:
-        stack.callback(_clear_away, data_dir)
+        stack.callback(forget, data_dir)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -105,7 +105,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def _clear_away(data_dir: Path) -> None:
+def forget(data_dir: Path) -> None:
+    """Remove a data directory and its database."""
     EmbeddedPostgres(data_dir).destroy()
     shutil.rmtree((data_dir / "recordings").resolve(), ignore_errors=True)
     shutil.rmtree(data_dir, ignore_errors=True)

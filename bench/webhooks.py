@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import statistics
 import sys
@@ -19,6 +18,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import insert, text
 
+from bench.serving import forget
 from bench.tree import Tree, Usage
 from sitin.accounts.service import create_team
 from sitin.artifacts.models import Artifact
@@ -28,7 +28,6 @@ from sitin.cli.installation import Installation, installation
 from sitin.cli.settings import Settings
 from sitin.contract.codes import BotStatus, Platform, RecordingMode, TranscriptionStatus
 from sitin.kit.ids import new_id
-from sitin.kit.postgres import EmbeddedPostgres
 from sitin.notifications.endpoints import create_endpoint
 from sitin.notifications.events import EventType
 from sitin.notifications.service import publish
@@ -88,7 +87,7 @@ async def measure() -> Figures:
     """Publish the messages at their rate, and look at when they arrive."""
     async with AsyncExitStack() as stack:
         data_dir = Path(tempfile.mkdtemp(prefix="sitin-bench-", dir="/var/tmp"))
-        stack.callback(_forget, data_dir)
+        stack.callback(forget, data_dir)
         settings = Settings(data_dir=data_dir, allow_private_addresses=True)
         install = await stack.enter_async_context(installation(settings))
         port = await stack.enter_async_context(_receivers())
@@ -272,12 +271,6 @@ async def _attempts(install: Installation) -> int:
 def _postmaster(data_dir: Path) -> int:
     lines = (data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()
     return int(lines[0])
-
-
-def _forget(data_dir: Path) -> None:
-    EmbeddedPostgres(data_dir).destroy()
-    shutil.rmtree((data_dir / "recordings").resolve(), ignore_errors=True)
-    shutil.rmtree(data_dir)
 
 
 @asynccontextmanager

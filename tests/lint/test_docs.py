@@ -12,6 +12,7 @@ import typer.main
 from fastapi.routing import APIRoute
 from pydantic_settings import BaseSettings
 
+import sitin.cli.wiring  # noqa: F401 - everything that has errors is loaded with it
 from sitin.accounts.ledger import TokenRates
 from sitin.accounts.plans import DEFAULTS
 from sitin.api.app import ROUTERS

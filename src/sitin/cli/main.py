@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -28,8 +28,12 @@ from sitin.cli.doctor.checks import examine
 from sitin.cli.jobs import app as jobs
 from sitin.cli.rehearsal import app as rehearsal
 from sitin.cli.webhooks import app as webhooks
-from sitin.cli.wiring import Service, running_service, running_worker
 from sitin.kit.errors import OperatorError
+
+# Everything a service is made of takes most of a second to load, which no other command should
+# wait for; so does what only the demo or the walk needs. They are imported where they are used.
+if TYPE_CHECKING:
+    from sitin.cli.wiring import Service
 
 app = typer.Typer(
     help="Bots that sit in on meetings, record, transcribe and report.",
@@ -56,6 +60,8 @@ def serve(
     ] = False,
 ) -> None:
     """Run the API, deliveries and bots on this machine."""
+    from sitin.cli.wiring import running_service
+
     settings = settings_of_service()
     run(_until_stopped(running_service(settings, host=host, port=port), drain=drain))
 
@@ -70,6 +76,8 @@ def worker(
     ] = False,
 ) -> None:
     """Run deliveries and bots beside a `sitin serve` on the same database."""
+    from sitin.cli.wiring import running_worker
+
     settings = settings_of_service()
     if bots is not None:
         settings = settings.model_copy(update={"max_bots": bots})
@@ -89,7 +97,6 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep serving until Ctrl-C.")] = False,
 ) -> None:
     """Hold a meeting on this machine, send a bot into it, and show what it reports."""
-    # Late: the media libraries are slow to load, and no other command needs them.
     from sitin.cli.demo.command import hold
 
     code = run(hold(settings_of_command(), speech=speech, out=out, report=report, keep=keep))
@@ -128,7 +135,6 @@ def doctor(
 
 
 def _walk(meeting_url: str, *, record: float, wait: float, out: Path, as_json: bool) -> None:
-    # Late: the browser's and the media's libraries are slow to load.
     from sitin.cli.doctor.walk import planned, walk
 
     plan = planned(meeting_url, record=record, wait=wait, out=out)
@@ -153,7 +159,7 @@ def main() -> None:
         sys.exit(1)
 
 
-async def _until_stopped(service: AbstractAsyncContextManager[Service], *, drain: bool) -> None:
+async def _until_stopped(service: "AbstractAsyncContextManager[Service]", *, drain: bool) -> None:
     """Run a service until a signal comes, or until a part of it has broken down."""
     stop = asyncio.Event()
     async with _signals(stop), service as running:
