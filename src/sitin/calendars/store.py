@@ -157,10 +157,15 @@ async def channels(
 async def channels_to_renew(
     session: AsyncSession, *, now: datetime, limit: int
 ) -> Sequence[Channel]:
-    """Active channels whose time to be renewed has come."""
+    """Active channels whose time to be renewed has come, of connections that can be asked."""
     query = (
         select(Channel)
-        .where(Channel.state == "active", Channel.renew_at <= now)
+        .join(Connection, Connection.id == Channel.connection_id)
+        .where(
+            Channel.state == "active",
+            Channel.renew_at <= now,
+            Connection.next_sync_at.is_not(None),
+        )
         .order_by(Channel.renew_at)
         .limit(limit)
     )
