@@ -5,15 +5,18 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from sitin.kit.postgres import EmbeddedPostgres
+from sitin.runner.processes import kill_leftovers
 
 SECONDS = 90
 
@@ -78,14 +81,21 @@ class Machine:
 
 @contextlib.asynccontextmanager
 async def a_machine(data_dir: Path, **settings: str) -> AsyncIterator[Machine]:
-    """A machine where nothing has run yet; its database is removed afterwards."""
-    machine = Machine(data_dir, settings)
-    yield machine
-    recordings = data_dir / "recordings"
-    if recordings.is_symlink():
-        recordings.resolve().rmdir()
+    """A machine where nothing has run yet; what it leaves is removed."""
+    try:
+        yield Machine(data_dir, settings)
+    finally:
+        await asyncio.to_thread(_clear_away, data_dir)
+
+
+def _clear_away(data_dir: Path) -> None:
+    recordings = (data_dir / "recordings").resolve()
+    for place in recordings.iterdir() if recordings.exists() else ():
+        # A test that failed has left a bot.
+        kill_leftovers(UUID(place.name))
+    shutil.rmtree(recordings, ignore_errors=True)
     if (data_dir / "postgres").exists():
-        await asyncio.to_thread(EmbeddedPostgres(data_dir).destroy)
+        EmbeddedPostgres(data_dir).destroy()
 
 
 @pytest.fixture
