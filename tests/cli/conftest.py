@@ -40,17 +40,19 @@ class Machine:
             env=environment | {"SITIN_DATA_DIR": str(self.data_dir)} | self.settings | settings,
         )
 
-    async def run(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    async def run(
+        self, *arguments: str, within: float = SECONDS, **settings: str
+    ) -> tuple[int, str, str]:
         """Exit code, standard output and standard error of a command."""
         process = await self.start(*arguments, **settings)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(within):
             output, errors = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode(), errors.decode()
 
     async def json(self, *arguments: str, **settings: str) -> Any:
         """What a command prints with ``--json``."""
-        code, output, errors = await self.run(*arguments, "--json", **settings)
+        code, output, errors = await self.run(*arguments, "--json", within=SECONDS, **settings)
         assert code == 0, errors
         return json.loads(output)
 

@@ -31,7 +31,11 @@ from tests.e2e.recordings import (
 )
 from tests.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="package"),
+]
 
 IN_CALL = ["queued", "joining_call", "in_call_not_recording", "in_call_recording"]
 LOST = 5.0
