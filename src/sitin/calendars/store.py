@@ -190,7 +190,8 @@ class EventFilter:
 
     start: datetime | None = None
     end: datetime | None = None
-    statuses: tuple[EventStatus, ...] = ()
+    statuses: tuple[EventStatus, ...] = tuple(EventStatus)
+    """One of these; none for no event at all."""
 
 
 async def page_of_connections(
@@ -231,7 +232,7 @@ async def page_of_events(
         conditions.append(Event.start_at >= which.start)
     if which.end is not None:
         conditions.append(Event.end_at <= which.end)
-    if which.statuses:
+    if set(which.statuses) != set(EventStatus):
         conditions.append(Event.status.in_(which.statuses))
     walk = Walk(Event.start_at, Event.id, cursor, newest_first=False)
     query = select(Event).where(*conditions, *walk.beyond).order_by(*walk.order)
