@@ -1,12 +1,15 @@
 # sitin: every target prepares what it needs. `make help` lists them.
 # Overridable: PYTHON (a Python 3.11 or newer), APT=0 (install no system packages), EXTRAS (optional
-# parts, e.g. whisper; remembered until EXTRAS= takes them away), ARGS (for the target's command).
+# parts, e.g. whisper; remembered until EXTRAS= takes them away), TESTERS (processes that run tests),
+# ARGS (for the target's command).
 
 PYTHON ?= $(shell command -v /usr/bin/python3 || command -v python3)
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 BIN := .venv/bin
 APT ?= 1
+# Processes that run tests. Most of them wait for a meeting or a process most of the time.
+TESTERS ?= 3
 EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
 
 # What a bot and the rehearsal take from the system; libatomic1 is for the driver of the browser.
@@ -32,7 +35,7 @@ serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 	$(BIN)/sitin serve $(ARGS)
 
 test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB
 	UV_PROJECT_ENVIRONMENT=.venv-graph $(UV) sync --quiet --frozen --group graph --python "$(PYTHON)"

@@ -7,12 +7,23 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
 
 from sitin.kit.database import Database
 from sitin.kit.migrate import upgrade
 from sitin.kit.postgres import EmbeddedPostgres
 from tests.reachable import reachable_directory, shelter_of
+
+# How long an example takes is the machine's affair. A run tries the same examples as the one before
+# it; others are tried by `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile(
+    "sitin",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("sitin")
 
 _database_numbers = itertools.count(1)
 

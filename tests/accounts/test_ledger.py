@@ -60,9 +60,7 @@ steps = st.lists(
 )
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_totals_and_lines_agree(database_url: str, steps: list[Step]) -> None:
     asyncio.run(_walk(database_url, steps))

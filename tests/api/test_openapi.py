@@ -53,7 +53,8 @@ def test_an_operation_is_the_contracts(document: Document, operation: str) -> No
         ours.operations[operation]["responses"].keys()
         - theirs.operations[operation]["responses"].keys()
     )
-    assert added <= {"401", "402", "403", "429"}
+    # The reference and the rules for all operations tell of answers that the schema leaves out.
+    assert added <= {"401", "402", "403", "404", "429"}
 
 
 @needs_shared("contract", "openapi-v2.json")

@@ -79,6 +79,8 @@ class Office:
     calendars: Calendars
     account: Account
     queueing: Queueing
+    key: str
+    """What secrets are encrypted with."""
     url: str
     """Where providers push to."""
     chosen: Calendar | None = None
@@ -301,7 +303,8 @@ async def opened(
     rehearsal: CalendarRehearsal, database: Database, platform: CalendarPlatform
 ) -> AsyncIterator[Office]:
     """An office whose account's calendar is empty and not connected yet."""
-    keyring, jobs, plans = Keyring([new_key()]), FakeJobs(), Plans()
+    key, jobs, plans = new_key(), FakeJobs(), Plans()
+    keyring = Keyring([key])
     ledger = Ledger(rehearsal.clock)
     app = FastAPI()
     app.include_router(pushes.router)
@@ -338,5 +341,6 @@ async def opened(
                 tolerance=timedelta(minutes=15),
             ),
             account=provider_of(rehearsal, platform).account("ada@example.com"),
+            key=key,
             url=url,
         )

@@ -5,7 +5,7 @@ import json
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
@@ -72,7 +72,6 @@ def test_what_a_consumer_needs_remains() -> None:
 
 
 @pytest.mark.unit
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text(min_size=1)))
 def test_a_field_that_nobody_has_named_goes(further: dict[str, str]) -> None:
     known = about_bot(EventType.BOT_COMPLETED, new_id())

@@ -4,7 +4,7 @@ from collections import Counter
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sitin.kit.ids import new_id
@@ -34,7 +34,6 @@ def by_team(share: list[tuple[DueLane, int]]) -> Counter[UUID]:
     return counts
 
 
-@settings(deadline=None)
 @given(teams, teams)
 def test_no_bound_is_passed_and_no_place_left_empty(
     first: list[tuple[int, int]], second: list[tuple[int, int]]
@@ -63,7 +62,6 @@ def test_no_bound_is_passed_and_no_place_left_empty(
             assert full or not left
 
 
-@settings(deadline=None)
 @given(st.integers(9, 40))
 def test_what_is_short_is_shared_among_teams(count: int) -> None:
     share = by_team(Places().share(lanes_of([(TEAM_WIDTH, LANE_WIDTH)] * count)))

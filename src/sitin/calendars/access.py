@@ -23,12 +23,16 @@ from sitin.contract.calendars import (
     OAuthGrant,
     TokenExpiredError,
 )
+from sitin.contract.failures import RetriableError
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
 
 EARLY = timedelta(minutes=4)
 """An access token is replaced so long before it ends, as Google's own client does (3 min 45 s)."""
+
+PATIENCE = timedelta(seconds=8)
+"""For a refresh. Whoever needs the row meanwhile waits for ten seconds (``kit.database``)."""
 
 T = TypeVar("T")
 
@@ -43,11 +47,13 @@ class Tokens:
         keyring: Keyring,
         providers: Mapping[CalendarPlatform, CalendarProvider],
         clock: Clock,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self._database = database
         self._keyring = keyring
         self._providers = providers
         self._clock = clock
+        self._patience = patience.total_seconds()
 
     def sealed(self, connection_id: UUID, grant: OAuthGrant, access: Access) -> Credentials:
         """The row for credentials that have just proven good."""
@@ -93,7 +99,11 @@ class Tokens:
                 text = self._keyring.decrypt(row.access_token)
                 if text != not_this:
                     return text
-            fresh = await self._providers[platform].refresh(self.grant_of(row))
+            try:
+                async with asyncio.timeout(self._patience):
+                    fresh = await self._providers[platform].refresh(self.grant_of(row))
+            except TimeoutError as error:
+                raise RetriableError("The provider did not renew the access in time.") from error
             row.access_token = self._keyring.encrypt(fresh.text)
             row.access_expires_at = fresh.expires_at
             if fresh.refresh_token is not None:

@@ -103,7 +103,11 @@ class RawCalendarNotFoundError(SitinError):
 
 
 class ProviderUnavailableError(SitinError):
-    """The provider did not answer, or not in a way that can be understood."""
+    """The provider did not answer, or not in a way that can be understood.
+
+    A 500, because the contract knows no other status for it here; with a code of its own, because
+    it was foreseen, nothing is wrong in this service, and the same request may work later.
+    """
 
     code = "FST_ERR_CALENDAR_PROVIDER"
     status = 500

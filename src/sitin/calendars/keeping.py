@@ -44,12 +44,13 @@ class Keeping:
 
     async def _renew_due(self) -> None:
         async with self._database.transaction() as session:
-            for channel in await store.channels_to_renew(
-                session, now=self._clock.now(), limit=_BATCH
-            ):
-                if channel.connection_id is not None:
-                    await self._jobs.enqueue(
-                        session,
-                        SubscribeCalendar(connection_id=channel.connection_id),
-                        key=str(channel.connection_id),
-                    )
+            now = self._clock.now()
+            for channel in await store.channels_to_renew(session, now=now, limit=_BATCH):
+                assert channel.connection_id is not None
+                # Another look comes before it is renewed, and one that cannot be is asked seldom.
+                channel.renew_at = now + _AGAIN
+                await self._jobs.enqueue(
+                    session,
+                    SubscribeCalendar(connection_id=channel.connection_id),
+                    key=str(channel.connection_id),
+                )

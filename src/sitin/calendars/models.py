@@ -90,7 +90,7 @@ class Connection(Base):
     sync_status: Mapped[str | None] = mapped_column(String(16))
     sync_error: Mapped[str | None] = mapped_column(Text)
     failures: Mapped[int] = mapped_column(default=0)
-    """Syncs in a row that failed for a reason that may pass."""
+    """Syncs in a row that failed."""
     next_sync_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is synced without being told to; ``None`` while that makes no sense."""
     sync_token: Mapped[UUID | None]

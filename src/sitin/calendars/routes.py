@@ -293,10 +293,9 @@ async def list_events(
     include_deleted: FlagAlias = None,
 ) -> schemas.ListEventsResponse:
     """A calendar's events, by start."""
-    statuses = choices("status", status, EventStatus)
+    statuses = choices("status", status, EventStatus) or tuple(EventStatus)
     if not (show_cancelled if include_deleted is None else include_deleted):
-        wanted = statuses or tuple(EventStatus)
-        statuses = tuple(one for one in wanted if one is not EventStatus.CANCELLED)
+        statuses = tuple(one for one in statuses if one is not EventStatus.CANCELLED)
     which = EventFilter(
         start=start_date or start_after, end=end_date or start_before, statuses=statuses
     )

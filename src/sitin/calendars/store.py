@@ -157,10 +157,15 @@ async def channels(
 async def channels_to_renew(
     session: AsyncSession, *, now: datetime, limit: int
 ) -> Sequence[Channel]:
-    """Active channels whose time to be renewed has come."""
+    """Active channels whose time to be renewed has come, of connections that can be asked."""
     query = (
         select(Channel)
-        .where(Channel.state == "active", Channel.renew_at <= now)
+        .join(Connection, Connection.id == Channel.connection_id)
+        .where(
+            Channel.state == "active",
+            Channel.renew_at <= now,
+            Connection.next_sync_at.is_not(None),
+        )
         .order_by(Channel.renew_at)
         .limit(limit)
     )
@@ -185,7 +190,8 @@ class EventFilter:
 
     start: datetime | None = None
     end: datetime | None = None
-    statuses: tuple[EventStatus, ...] = ()
+    statuses: tuple[EventStatus, ...] = tuple(EventStatus)
+    """One of these; none for no event at all."""
 
 
 async def page_of_connections(
@@ -226,7 +232,7 @@ async def page_of_events(
         conditions.append(Event.start_at >= which.start)
     if which.end is not None:
         conditions.append(Event.end_at <= which.end)
-    if which.statuses:
+    if set(which.statuses) != set(EventStatus):
         conditions.append(Event.status.in_(which.statuses))
     walk = Walk(Event.start_at, Event.id, cursor, newest_first=False)
     query = select(Event).where(*conditions, *walk.beyond).order_by(*walk.order)

@@ -29,10 +29,12 @@ from sitin.calendars.comparing import (
 from sitin.calendars.errors import SyncOvertakenError
 from sitin.calendars.models import Connection
 from sitin.calendars.statuses import Statuses
+from sitin.calendars.subscriptions import Subscriptions
 from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
 from sitin.calendars.writing import Writing
 from sitin.contract.calendars import (
     AccessRefusedError,
+    CalendarGoneError,
     CalendarPlatform,
     CalendarProvider,
     Changes,
@@ -107,6 +109,7 @@ class Sync:
         tokens: Tokens,
         writing: Writing,
         statuses: Statuses,
+        subscriptions: Subscriptions,
         jobs: Jobs,
         clock: Clock,
         pace: Pace,
@@ -116,6 +119,7 @@ class Sync:
         self._tokens = tokens
         self._writing = writing
         self._statuses = statuses
+        self._subscriptions = subscriptions
         self._jobs = jobs
         self._clock = clock
         self._pace = pace
@@ -149,7 +153,8 @@ class Sync:
             with SECONDS.labels(asked.kind).time():
                 await self._write(connection, asked)
         except AccessRefusedError as error:
-            await self._refused(connection, error.status, error.message)
+            gone = isinstance(error, CalendarGoneError)
+            await self._refused(connection, error.status, error.message, gone=gone)
         except UnreadableAnswerError as error:
             await self._failed(connection, error, at_once=True)
         except RetriableError as error:
@@ -297,17 +302,32 @@ class Sync:
     # Failing
 
     async def _refused(
-        self, connection: Connection, status: ConnectionStatus, message: str
+        self,
+        connection: Connection,
+        status: ConnectionStatus,
+        message: str,
+        *,
+        gone: bool = False,
     ) -> None:
-        """The customer has to do something first; one in ``error`` is asked again now and then."""
+        """The customer has to do something first; what is in ``error`` is asked again as well.
+
+        What is stored stays, of a calendar that is ``gone`` too: it may be shared again, or the
+        provider was wrong.
+        """
         SYNCS.labels("any", "refused").inc()
         assert connection.sync_token is not None
         async with self._database.transaction() as session:
             held = await store.hold_sync(session, connection.id, connection.sync_token)
+            held.failures += 1
             may_pass = status is ConnectionStatus.ERROR
-            held.next_sync_at = self._clock.now() + self._pace.with_push if may_pass else None
+            held.next_sync_at = self._clock.now() + _wait(held.failures) if may_pass else None
             held.sync_status, held.sync_error = "failed", message
             held.sync_token = held.sync_until = None
+            if gone:
+                # Nobody pushes what happens to it now; the listing that finds it subscribes anew.
+                held.listing_wanted = True
+                for channel in await store.channels(session, held.id, "active", lock=True):
+                    await self._subscriptions.let_end(session, channel)
             await self._statuses.become(session, held, status, message)
 
     async def _failed(
@@ -323,5 +343,10 @@ class Sync:
             held.sync_token = held.sync_until = None
             if at_once or held.failures >= MOST_FAILURES:
                 await self._statuses.become(session, held, ConnectionStatus.ERROR, error.message)
-            wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(held.failures - 1, 10))
+            wait = _wait(held.failures)
         raise RetryLaterError(max(wait, timedelta(seconds=error.after or 0.0)))
+
+
+def _wait(failures: int) -> timedelta:
+    """How long to leave a calendar alone after so many failures in a row."""
+    return min(_LONGEST_RETRY, _FIRST_RETRY * (1 << min(failures - 1, 10)))

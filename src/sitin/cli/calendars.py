@@ -92,6 +92,7 @@ def furnish_calendars(
             tokens=tokens,
             writing=Writing(following=following, bots=event_bots, telling=telling, clock=clock),
             statuses=statuses,
+            subscriptions=subscriptions,
             jobs=jobs,
             clock=clock,
             pace=Pace(

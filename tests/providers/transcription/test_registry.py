@@ -73,7 +73,7 @@ def test_a_default_that_cannot_work_is_refused(
 
 def test_whisper_without_its_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sitin.providers.transcription.registry.find_spec", lambda name: None)
-    with pytest.raises(OperatorError, match=r"pip install 'sitin\[whisper\]'"):
+    with pytest.raises(OperatorError, match="make setup EXTRAS=whisper"):
         built(monkeypatch, WHISPER_MODEL="base")
 
 

@@ -60,9 +60,7 @@ def _told(items: dict[str, Json]) -> dict[str, Any]:
 
 
 @given(history=histories)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_google_with_single_events(
     rehearsal: CalendarRehearsal, history: list[list[Step]]
 ) -> None:
@@ -80,9 +78,7 @@ async def test_google_with_single_events(
 
 
 @given(history=histories)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_google_with_series(rehearsal: CalendarRehearsal, history: list[list[Step]]) -> None:
     ada = rehearsal.google.account(f"ada{next(_numbers)}@example.com", zone="Europe/Paris")
     begin(ada.primary)
@@ -101,9 +97,7 @@ async def test_google_with_series(rehearsal: CalendarRehearsal, history: list[li
 
 
 @given(history=histories)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_graph_delta(rehearsal: CalendarRehearsal, history: list[list[Step]]) -> None:
     mia = rehearsal.microsoft.account(f"mia{next(_numbers)}@contoso.com", zone="Europe/Paris")
     begin(mia.primary)

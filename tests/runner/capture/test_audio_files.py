@@ -91,7 +91,7 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_cut_off_anywhere_it_is_written_anew_up_to_there(
     tmp_path_factory: pytest.TempPathFactory, growing: Path, data: st.DataObject
 ) -> None:

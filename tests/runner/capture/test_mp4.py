@@ -184,7 +184,7 @@ class TestKilled:
         assert "moof" not in names
 
     @given(st.data())
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def test_cut_off_anywhere_it_ends_at_its_last_whole_fragment(
         self, killed: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     ) -> None:

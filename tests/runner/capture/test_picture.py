@@ -60,7 +60,7 @@ def grey(number: int = 0, size: tuple[int, int] = (320, 180)) -> av.VideoFrame:
     width=st.integers(1, 1000).map(lambda n: 2 * n),
     height=st.integers(1, 1000).map(lambda n: 2 * n),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_picture_is_fitted_whole_into_the_middle(width: int, height: int) -> None:
     white = np.full((height * 3 // 2, width), 128, np.uint8)
     white[:height] = 235
@@ -114,7 +114,7 @@ class TestDecoder:
         st.binary(min_size=1, max_size=300),
         st.sampled_from(["video/VP8", "video/VP9", "video/H264", "video/AV1"]),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_any_bytes_are_a_picture_or_none(self, data: bytes, mime_type: str) -> None:
         decoder = PictureDecoder(mime_type)
         decoder.decode(EncodedVideo(1, True, 0, 0.0, 65535, 65535, data))

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.unit
 OPUS_DELAY = 312
 """Samples by which libopus delays what it encodes (its lookahead at 48 kHz)."""
 
+TWO_SECONDS = encode_opus(tone(2.0))
+
 
 def stream() -> OpusStream:
     return OpusStream(ORIGIN, lambda packet: str(packet.track))
@@ -59,7 +61,7 @@ class TestOpusStream:
         """However late packets come, the voice is one run without a seam."""
         packets = [
             EncodedAudio(p.track, p.rtp, p.sequence, p.received + delay, p.sources, p.data)
-            for p, delay in zip(audio_packets(encode_opus(tone(2.0))), delays, strict=True)
+            for p, delay in zip(audio_packets(TWO_SECONDS), delays, strict=True)
         ]
         chunks = in_batches(stream(), packets)
         assert sum(chunk.samples.size for chunk in chunks) >= 2 * RATE

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from importlib import resources
 from urllib.parse import urlsplit
@@ -81,7 +81,7 @@ class MeetAdapter:
         self._roster = MeetRoster()
         self._signals: asyncio.Queue[MeetingSignal] = asyncio.Queue()
         self._said = asyncio.Event()
-        self._over: Over | None = None
+        self._ended = asyncio.Event()
 
     @property
     def capabilities(self) -> PlatformCapabilities:
@@ -112,6 +112,24 @@ class MeetAdapter:
         if response is not None and response.status >= 500:
             raise RetriableError("Google Meet answered with an error.")
         log.info("step", step=JoinStep.PAGE_OPENED)
+        try:
+            await self._unless_over(self._knock(page, bot_name))
+        except PlaywrightTimeoutError as error:
+            raise RetriableError("Google Meet's page did not take what was entered.") from error
+
+    async def _unless_over(self, doing: Coroutine[None, None, None]) -> None:
+        """Do it until the page says that there is nothing to be done: a CAPTCHA takes no click."""
+        tasks = [asyncio.create_task(doing), asyncio.create_task(self._ended.wait())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _knock(self, page: Page, bot_name: str) -> None:
         await self._fill_in(page, bot_name)
         await self._ask(page)
 
@@ -120,8 +138,6 @@ class MeetAdapter:
         deadline = asyncio.get_running_loop().time() + _FORM_WITHIN
         while not await field.is_visible():
             self._look_away(page)
-            if self._over is not None:
-                return
             await _dismiss(page)
             if asyncio.get_running_loop().time() > deadline:
                 raise RetriableError("Google Meet's page did not ask for a name.")
@@ -228,11 +244,11 @@ class MeetAdapter:
             self._finish(State.AWAY)
 
     def _finish(self, state: State) -> None:
-        if self._over is None:
-            reason, message = _OVER[state]
-            self._over = Over(reason=reason, message=message)
+        if not self._ended.is_set():
+            self._ended.set()
             self._said.set()
-            self._signals.put_nowait(self._over)
+            reason, message = _OVER[state]
+            self._signals.put_nowait(Over(reason=reason, message=message))
 
 
 def _script_facts() -> dict[str, object]:
