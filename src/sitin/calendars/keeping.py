@@ -51,6 +51,6 @@ class Keeping:
                 channel.renew_at = now + _AGAIN
                 await self._jobs.enqueue(
                     session,
-                    SubscribeCalendar(connection_id=channel.connection_id),
-                    key=str(channel.connection_id),
+                    SubscribeCalendar(connection_id=channel.connection_id, renewed=True),
+                    key=f"{channel.connection_id}:renewed",
                 )

@@ -25,7 +25,6 @@ from sitin.contract.calendars import (
     NoticeKind,
 )
 from sitin.jobs.port import Jobs
-from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.kit.requests import BodyTooLargeError, JsonRequest
 
@@ -52,12 +51,10 @@ class Pushes:
         database: Database,
         providers: Mapping[CalendarPlatform, CalendarProvider],
         jobs: Jobs,
-        clock: Clock,
     ) -> None:
         self._database = database
         self._providers = providers
         self._jobs = jobs
-        self._clock = clock
 
     async def take(
         self, platform: CalendarPlatform, headers: Mapping[str, str], body: bytes
@@ -92,13 +89,13 @@ class Pushes:
         NOTICES.labels("taken").inc()
         if notice.kind in (NoticeKind.MISSED, NoticeKind.REMOVED):
             connection.listing_wanted = True
-        if notice.kind is NoticeKind.RENEWAL_WANTED:
-            channel.renew_at = self._clock.now()
         if notice.kind in (NoticeKind.REMOVED, NoticeKind.RENEWAL_WANTED):
             await self._jobs.enqueue(
                 session,
                 SubscribeCalendar(
-                    connection_id=connection_id, anew=notice.kind is NoticeKind.REMOVED
+                    connection_id=connection_id,
+                    renewed=notice.kind is NoticeKind.RENEWAL_WANTED,
+                    anew=notice.kind is NoticeKind.REMOVED,
                 ),
                 key=f"{connection_id}:{notice.kind.value}",
             )

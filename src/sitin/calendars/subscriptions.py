@@ -95,7 +95,7 @@ class Subscriptions:
             if connection is None:
                 return
             active = await store.channels(session, connection.id, "active")
-        if active and not job.anew and not self._is_due(active[0]):
+        if active and not (job.renewed or job.anew):
             return
         try:
             renews = self._provider(connection).capabilities.renews_in_place
@@ -116,9 +116,6 @@ class Subscriptions:
             )
         except LookupError:
             log.info("calendar_gone", calendar_id=str(job.connection_id))
-
-    def _is_due(self, channel: Channel) -> bool:
-        return channel.renew_at is None or channel.renew_at <= self._clock.now()
 
     async def _renew(self, connection: Connection, channel: Channel) -> None:
         provider = self._provider(connection)

@@ -14,10 +14,15 @@ class SyncCalendar(JobPayload):
 
 
 class SubscribeCalendar(JobPayload):
-    """See that notices are pushed; handled by ``sitin.calendars.subscriptions``."""
+    """See that notices are pushed; handled by ``sitin.calendars.subscriptions``.
+
+    A calendar that has a subscription keeps it as it is, unless more is asked for.
+    """
 
     task: ClassVar[Task] = Task.SUBSCRIBE_CALENDAR
     connection_id: UUID
+    renewed: bool = False
+    """Whether it is to go on for longer."""
     anew: bool = False
     """Whether another subscription is to take the place of one that could be renewed."""
 
