@@ -38,6 +38,8 @@ MINUTE = 60.0
 
 MEETING = "https://meet.google.com/abc-defg-hij"
 
+_SYNCS_TO_DO = "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'sync_calendar'"
+
 
 async def syncing() -> list[Row]:
     """The first sync, and one of a single change, at either provider."""
@@ -138,17 +140,15 @@ async def pushing() -> list[Row]:
                 "SELECT count(*) FROM calendar_channels WHERE state = 'active'",
                 goal=CALENDARS,
             )
+            # Each of them is looked at once more when it has its channel.
+            await _reaches(connection, _SYNCS_TO_DO, goal=0)
             rehearsal.pushes.duplicate(COPIES)
             before, cpu = await _syncs_done(service), sum(service.cpu())
             changed = await _change(accounts)
             await _reaches(connection, "SELECT count(*) FROM calendar_events", goal=CALENDARS)
             await rehearsal.pushes.settled()
             # A notice that came after its sync had begun leads to another; let it.
-            await _reaches(
-                connection,
-                "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'sync_calendar'",
-                goal=0,
-            )
+            await _reaches(connection, _SYNCS_TO_DO, goal=0)
             stored = await connection.fetch(
                 "SELECT title, extract(epoch FROM updated_at)::float AS at FROM calendar_events"
             )
