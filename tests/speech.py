@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 RATE = 48_000
+_TRANSCRIPTS = "transcripts.json"
+_SENTENCES = {
+    "ada-1.flac": "the first version is due on friday",
+    "ada-2.flac": "thank you both and good bye",
+    "ben.x.flac": "my part is done and i have tested it",
+}
 Samples = NDArray[np.int16]
 
 
@@ -48,7 +55,7 @@ def recorded_sayings() -> list[Saying]:
     folder = _shared_speech()
     if folder is None:
         return []
-    texts: dict[str, str] = json.loads((folder / "transcripts.json").read_text())
+    texts: dict[str, str] = json.loads((folder / _TRANSCRIPTS).read_text())
     return [
         Saying(name.split("-")[0].split(".")[0], text, read_audio(folder / name))
         for name, text in sorted(texts.items())
@@ -63,6 +70,24 @@ def synthetic_saying(speaker: str, text: str, *, voice: str = "en-us", pitch: in
         capture_output=True,
     )
     return Saying(speaker, text, read_audio(io.BytesIO(spoken.stdout)))
+
+
+def write_speech(directory: Path) -> dict[str, str]:
+    """Make a directory of recordings of two speakers with their transcripts; gives these."""
+    directory.mkdir()
+    recorded = _shared_speech()
+    if recorded is not None:
+        every: dict[str, str] = json.loads((recorded / _TRANSCRIPTS).read_text())
+        texts = {name: text for name, text in every.items() if name.startswith("speaker")}
+        for name in texts:
+            shutil.copy(recorded / name, directory)
+    else:
+        texts = _SENTENCES
+        for name, text in texts.items():
+            voice = "en-us+f3" if name.startswith("ada") else "en-us+m3"
+            write_flac(directory / name, synthetic_saying(name, text, voice=voice).samples)
+    (directory / _TRANSCRIPTS).write_text(json.dumps(texts))
+    return texts
 
 
 def read_audio(source: Path | io.BytesIO) -> Samples:
@@ -104,4 +129,4 @@ def _shared_speech() -> Path | None:
     named = os.environ.get("SITIN_SHARED")
     beside = Path(__file__).resolve().parents[2] / "shared"
     folder = (Path(named) if named else beside) / "data" / "speech"
-    return folder if (folder / "transcripts.json").is_file() else None
+    return folder if (folder / _TRANSCRIPTS).is_file() else None

@@ -120,8 +120,8 @@ async def test_what_acts_later_is_kept(api: Api) -> None:
 
 
 BAD_INPUT: list[tuple[dict[str, Any], str]] = [
-    ({"bot_name": ""}, "bot_name"),
-    ({"bot_name": "x" * 256}, "bot_name"),
+    ({"bot_name": ""}, "bot_name: has 0 characters and takes at least 1."),
+    ({"bot_name": "x" * 256}, "bot_name: has 256 characters and takes at most 255."),
     ({"bot_name": 7}, "bot_name"),
     ({"bot_name": None}, "bot_name"),
     ({"bot_name": "a\x00b"}, "bot_name"),

@@ -5,15 +5,18 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from sitin.kit.postgres import EmbeddedPostgres
+from sitin.runner.processes import kill_leftovers
 
 SECONDS = 90
 
@@ -37,17 +40,19 @@ class Machine:
             env=environment | {"SITIN_DATA_DIR": str(self.data_dir)} | self.settings | settings,
         )
 
-    async def run(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    async def run(
+        self, *arguments: str, within: float = SECONDS, **settings: str
+    ) -> tuple[int, str, str]:
         """Exit code, standard output and standard error of a command."""
         process = await self.start(*arguments, **settings)
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(within):
             output, errors = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode(), errors.decode()
 
     async def json(self, *arguments: str, **settings: str) -> Any:
         """What a command prints with ``--json``."""
-        code, output, errors = await self.run(*arguments, "--json", **settings)
+        code, output, errors = await self.run(*arguments, "--json", within=SECONDS, **settings)
         assert code == 0, errors
         return json.loads(output)
 
@@ -78,14 +83,21 @@ class Machine:
 
 @contextlib.asynccontextmanager
 async def a_machine(data_dir: Path, **settings: str) -> AsyncIterator[Machine]:
-    """A machine where nothing has run yet; its database is removed afterwards."""
-    machine = Machine(data_dir, settings)
-    yield machine
-    recordings = data_dir / "recordings"
-    if recordings.is_symlink():
-        recordings.resolve().rmdir()
+    """A machine where nothing has run yet; what it leaves is removed."""
+    try:
+        yield Machine(data_dir, settings)
+    finally:
+        await asyncio.to_thread(_clear_away, data_dir)
+
+
+def _clear_away(data_dir: Path) -> None:
+    recordings = (data_dir / "recordings").resolve()
+    for place in recordings.iterdir() if recordings.exists() else ():
+        # A test that failed has left a bot.
+        kill_leftovers(UUID(place.name))
+    shutil.rmtree(recordings, ignore_errors=True)
     if (data_dir / "postgres").exists():
-        await asyncio.to_thread(EmbeddedPostgres(data_dir).destroy)
+        EmbeddedPostgres(data_dir).destroy()
 
 
 @pytest.fixture

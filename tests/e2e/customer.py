@@ -20,7 +20,7 @@ from tests.waiting import until
 
 WEBHOOKS = "/webhooks"
 CALLBACK_SECRET = "known to the two of us"
-PATIENCE = 150
+PATIENCE = 300
 """Seconds for anything to happen, on whatever machine."""
 
 _FINAL = ("bot.completed", "bot.failed")

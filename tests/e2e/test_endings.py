@@ -13,7 +13,11 @@ from sitin.rehearsal import Meeting
 from tests.e2e.conftest import Hold
 from tests.e2e.customer import Customer, SentBot
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="package"),
+]
 
 Follow = Callable[[SentBot, Meeting], Awaitable[None]]
 

@@ -27,7 +27,11 @@ from tests.cli.conftest import a_machine
 from tests.e2e.conftest import BOTS_AT_ONCE, Hold
 from tests.e2e.customer import SentBot, a_customer
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="package")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.asyncio(loop_scope="package"),
+]
 
 LIMITS = Timeouts(waiting_room=4, no_one_joined=4, alone=4, silence=8, recording=14)
 ADA, BEN = "Ada Martin", "Ben Okafor"

@@ -4,6 +4,7 @@ Answered at once, whatever comes of it: a notice that proves to be ours makes a 
 moment, so that the three that providers like to send for one change become one sync.
 """
 
+import html
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -24,6 +25,7 @@ from sitin.contract.calendars import (
     NoticeKind,
 )
 from sitin.jobs.port import Jobs
+from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.kit.requests import BodyTooLargeError, JsonRequest
 
@@ -50,10 +52,12 @@ class Pushes:
         database: Database,
         providers: Mapping[CalendarPlatform, CalendarProvider],
         jobs: Jobs,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._providers = providers
         self._jobs = jobs
+        self._clock = clock
 
     async def take(
         self, platform: CalendarPlatform, headers: Mapping[str, str], body: bytes
@@ -88,6 +92,8 @@ class Pushes:
         NOTICES.labels("taken").inc()
         if notice.kind in (NoticeKind.MISSED, NoticeKind.REMOVED):
             connection.listing_wanted = True
+        if notice.kind is NoticeKind.RENEWAL_WANTED:
+            channel.renew_at = self._clock.now()
         if notice.kind in (NoticeKind.REMOVED, NoticeKind.RENEWAL_WANTED):
             await self._jobs.enqueue(
                 session,
@@ -136,7 +142,7 @@ async def microsoft(request: Request) -> Response:
     """Notices about subscribed calendars, or the question whether this address is ours."""
     token = request.query_params.get("validationToken")
     if token is not None:
-        # Plain text, so that no browser takes what somebody makes us say for a page.
+        # Plain text, and no tag in it: no browser takes what somebody makes us say for a page.
         headers = {"x-content-type-options": "nosniff"}
-        return PlainTextResponse(token, headers=headers)
+        return PlainTextResponse(html.escape(token, quote=False), headers=headers)
     return await _answer(request, CalendarPlatform.MICROSOFT)

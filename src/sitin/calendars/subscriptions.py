@@ -1,7 +1,8 @@
 """Has providers push notices: subscribes, renews in time, replaces, ends. Run as jobs.
 
 A channel is written before the provider is asked, because its first notice may come before its
-answer. What replaces a channel is made before the old one ends, so that no change falls between.
+answer. What replaces a channel is made before the old one ends; what changed before it was made is
+asked for once it is, so that no change falls between.
 Where a provider will not push, the calendar is polled; it is asked again with every new day.
 """
 
@@ -34,7 +35,7 @@ from sitin.contract.calendars import (
     TokenExpiredError,
 )
 from sitin.contract.failures import ActionRequiredError, RetriableError
-from sitin.jobs.port import Handler, Jobs, RetryLaterError
+from sitin.jobs.port import Handler, Jobs, RetryLaterError, Task
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
@@ -94,6 +95,8 @@ class Subscriptions:
             if connection is None:
                 return
             active = await store.channels(session, connection.id, "active")
+        if active and not job.anew and not self._is_due(active[0]):
+            return
         try:
             renews = self._provider(connection).capabilities.renews_in_place
             if active and renews and not job.anew:
@@ -113,6 +116,9 @@ class Subscriptions:
             )
         except LookupError:
             log.info("calendar_gone", calendar_id=str(job.connection_id))
+
+    def _is_due(self, channel: Channel) -> bool:
+        return channel.renew_at is None or channel.renew_at <= self._clock.now()
 
     async def _renew(self, connection: Connection, channel: Channel) -> None:
         provider = self._provider(connection)
@@ -172,17 +178,22 @@ class Subscriptions:
 
     async def _note_made(self, connection_id: UUID, channel_id: UUID, made: Subscription) -> None:
         async with self._database.transaction() as session:
-            for old in await store.channels(session, connection_id, "active", "asked", lock=True):
-                if old.id == channel_id:
-                    self._take(old, made)
-                    old.state = "active"
-                else:
-                    await self.let_end(session, old)
-            row = await session.get(Channel, channel_id)
-            if row is not None and row.connection_id is None:
-                # The connection was deleted while the provider was being asked.
-                self._take(row, made)
+            others = await store.channels(session, connection_id, "active", "asked", lock=True)
+            row = await session.get(Channel, channel_id, with_for_update=True)
+            if row is None:
+                return
+            self._take(row, made)
+            if row.state == "ending":
+                # Meanwhile the connection was deleted, or another channel was made for it.
+                await self._jobs.cancel(session, Task.END_CALENDAR_CHANNEL, key=str(row.id))
                 await self.let_end(session, row)
+                return
+            row.state = "active"
+            for other in others:
+                if other.id != row.id:
+                    await self.let_end(session, other)
+            # Nobody was told of what changed until now.
+            await self._want_sync(session, connection_id)
 
     def _take(self, channel: Channel, subscription: Subscription) -> None:
         now = self._clock.now()
@@ -202,9 +213,12 @@ class Subscriptions:
             connection = await session.get(Connection, connection_id)
             if connection is not None:
                 connection.listing_wanted = True
-                await self._jobs.enqueue(
-                    session, SyncCalendar(connection_id=connection_id), key=str(connection_id)
-                )
+                await self._want_sync(session, connection_id)
+
+    async def _want_sync(self, session: AsyncSession, connection_id: UUID) -> None:
+        await self._jobs.enqueue(
+            session, SyncCalendar(connection_id=connection_id), key=str(connection_id)
+        )
 
     async def _refused(self, connection: Connection, error: AccessRefusedError) -> None:
         async with self._database.transaction() as session:

@@ -85,7 +85,7 @@ def furnish_calendars(
         bots=CalendarBots(
             configurations=configurations, following=following, bots=event_bots, clock=clock
         ),
-        pushes=Pushes(database=database, providers=providers, jobs=jobs),
+        pushes=Pushes(database=database, providers=providers, jobs=jobs, clock=clock),
         sync=Sync(
             database=database,
             providers=providers,

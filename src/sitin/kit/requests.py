@@ -130,6 +130,15 @@ def _problem(error: Mapping[str, Any], at: str) -> str:
     field = ".".join(names) or where
     if error["type"] == "missing":
         what = "is required"
+    elif error["type"] in ("too_short", "too_long") and isinstance(error.get("input"), str):
+        # Our own texts are measured after they were looked at, where pydantic counts items.
+        limits = error["ctx"]
+        bound = (
+            f"at least {limits['min_length']}"
+            if error["type"] == "too_short"
+            else f"at most {limits['max_length']}"
+        )
+        what = f"has {limits['actual_length']} characters and takes {bound}"
     else:
         what = str(error["msg"]).removeprefix("Value error, ").rstrip(".")
     return f"{field}: {what}."

@@ -155,6 +155,9 @@ async def _send_bot(
     progress.step(f"POST /v2/bots answered with bot {bot_id}")
     await _follow(meeting, receiver, progress)
     bot = (await client.get(f"/v2/bots/{bot_id}")).json()["data"]
+    started_at = await _recording_start(install, bot_id)
+    if started_at is None:
+        raise OperatorError(f"The bot recorded nothing: {bot['error_message']}")
     directory = out / bot_id
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     files = await _download(bot, directory)
@@ -164,7 +167,7 @@ async def _send_bot(
         files=files,
         participants=await asyncio.to_thread(_participants, install, bot_id, directory),
         truth=meeting.truth,
-        recording_started_at=await _recording_start(install, bot_id),
+        recording_started_at=started_at,
     )
 
 
@@ -226,11 +229,11 @@ def _participants(install: Installation, bot_id: str, directory: Path) -> list[P
     ]
 
 
-async def _recording_start(install: Installation, bot_id: str) -> datetime:
+async def _recording_start(install: Installation, bot_id: str) -> datetime | None:
     async with install.database.transaction() as session:
-        started = await session.scalar(select(Bot.recording_started_at).where(Bot.id == bot_id))
-    if started is None:
-        raise OperatorError("The bot ended before it recorded anything; its webhooks tell why.")
+        started: datetime | None = await session.scalar(
+            select(Bot.recording_started_at).where(Bot.id == bot_id)
+        )
     return started
 
 

@@ -5,7 +5,7 @@ rise and are not consecutive.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -85,7 +85,7 @@ class Channels:
         self._open: dict[str, Channel] = {}
         self._ids: set[str] = set()
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Channel]:
         """Those that were not stopped, the expired ones among them."""
         return iter(list(self._open.values()))
 
