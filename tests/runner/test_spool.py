@@ -1,6 +1,12 @@
 """A bot's numbered events on disk, also after a crash and from a bot that means harm."""
 
+import contextlib
+import errno
 import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sitin.contract.codes import BotStatus
-from sitin.contract.events import BotEvent, StatusReached
+from sitin.contract.codes import BotStatus, EndReason
+from sitin.contract.events import BotEvent, Ended, StatusReached
+from sitin.runner.places import NO_SPACE, Place
 from sitin.runner.spool import NAME, Spool, read_plain, read_spool
+from sitin.runner.supervisor import RUNNER
 from tests.fakes.clock import MovedClock
+from tests.runner.host import order
 
 pytestmark = pytest.mark.unit
 
@@ -91,6 +100,53 @@ def test_what_is_no_event_ends_it_and_is_written_over(
     assert read_spool(directory) == events
     more = fill(directory, 1)
     assert read_spool(directory) == events + more
+
+
+@contextlib.contextmanager
+def space_for(size: int) -> Iterator[None]:
+    """As on a disk that is almost full: no file of this process grows beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+class TestFullDisk:
+    def test_an_event_is_written_whole_or_not_at_all(self, tmp_path: Path) -> None:
+        before = fill(tmp_path, 2)
+        size = (tmp_path / NAME).stat().st_size
+        spool, heard = Spool(tmp_path, 7), list[BotEvent]()
+        spool.listen(heard.append)
+        with space_for(size + 20), pytest.raises(OSError, match="No space left") as caught:
+            spool.append(StatusReached(status=BotStatus.CALL_ENDED))
+        assert caught.value.errno == errno.ENOSPC
+        assert heard == []
+        assert (tmp_path / NAME).stat().st_size == size
+        after = spool.append(StatusReached(status=BotStatus.CALL_ENDED))
+        spool.close()
+        assert after.seq == 3
+        assert read_spool(tmp_path) == [*before, after] == [*before, *heard]
+
+    def test_a_recovery_says_that_it_has_to_be_tried_again(self, tmp_path: Path) -> None:
+        place = Place(tmp_path / "place")
+        place.make(None)
+        place.write_spec(order("it died"), None)
+        events = fill(place.files, 2, token=1)
+        # Without compiled modules, which would be cut off as well and stay so.
+        runner = [sys.executable, "-B", *RUNNER[1:]]
+        recover = [*runner, str(place.root), "--recover", EndReason.FORCE_KILLED.value]
+        size = (place.files / NAME).stat().st_size
+        with space_for(size + 20):
+            # What it writes is its own limit, which children inherit.
+            assert subprocess.run(recover, check=False).returncode == NO_SPACE
+        assert read_spool(place.files) == events
+        assert subprocess.run(recover, check=False).returncode == 0
+        *same, last = read_spool(place.files)
+        assert same == events
+        assert isinstance(last.body, Ended)
+        assert last.body.reason is EndReason.FORCE_KILLED
 
 
 class TestUntrusted:

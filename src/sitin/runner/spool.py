@@ -32,9 +32,9 @@ class Spool:
         self._listeners: list[Callable[[BotEvent], None]] = []
 
     def append(self, body: EventBody) -> BotEvent:
-        """Number an event, write it, tell the listeners."""
+        """Number an event, write it, tell the listeners. Raises ``OSError`` on a full disk."""
         event = BotEvent(seq=self._next, at=self._clock.now(), fencing_token=self._token, body=body)
-        os.write(self._file, event.model_dump_json().encode() + b"\n")
+        self._write(event.model_dump_json().encode() + b"\n")
         self._next += 1
         for listener in self._listeners:
             listener(event)
@@ -48,6 +48,13 @@ class Spool:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def _write(self, line: bytes) -> None:
+        size = os.fstat(self._file).st_size
+        if os.write(self._file, line) < len(line):
+            # Half a line would hide every event that is written once there is space again.
+            os.ftruncate(self._file, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
 
 def read_spool(directory: Path, *, after: int = 0) -> list[BotEvent]:

@@ -1,12 +1,13 @@
 """Capture of the tracks: what is asked of the page, what is kept, what cannot be taken."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sitin.contract.meeting import MediaSource
+from sitin.contract.meeting import AudioTopology, MediaSource
 from sitin.runner.assemble import CAPTURE, assemble
 from sitin.runner.capture.compose import compose
 from sitin.runner.capture.frames import CodecReport, EncodedVideo, UntappableReport
@@ -122,6 +123,26 @@ class TestWhatThePageIsAsked:
         assert asked.count(10) <= 1
         held.finish()
 
+    def test_a_senders_only_key_frame_is_the_one_that_is_asked_for(
+        self, tmp_path: Path, kind: Kind
+    ) -> None:
+        """Browsers send one at the start and then none that nobody has asked for."""
+        page = Page()
+        page.hear(1)
+        page.show(10, 1, 0.0, 8)
+        page.speak(11, 3.0, 4.0)
+        page.show(20, 2, 0.0, 8)
+        page.speak(22, 0.5, 1.5)
+        page.items = [
+            (at, replace(one, key=False) if isinstance(one, EncodedVideo) and at > 0.1 else one)
+            for at, one in page.items
+        ]
+        held = Held(tmp_path / "files", kind, page)
+        held.run(8.0)
+        asked = [command["keyframe"] for command in held.commands if "keyframe" in command]
+        assert 3 <= asked.count(10) <= 5, "once a second, until it comes"
+        held.finish()
+
     def test_an_audio_recording_and_a_dense_one_select_nothing(self, tmp_path: Path) -> None:
         for name, kind in (("a", Kind.AUDIO), ("d", Kind.DENSE)):
             page = Page()
@@ -131,7 +152,20 @@ class TestWhatThePageIsAsked:
             held = Held(tmp_path / name, kind, page)
             held.run(3.0)
             held.finish()
-            assert held.commands == []
+            assert not any("select" in command for command in held.commands)
+
+
+def test_a_voice_is_its_participants_from_the_first_packet(tmp_path: Path) -> None:
+    """Also where the track tells whose it is, in the batch in which its first packets come."""
+    page = Page()
+    page.hear(1, at=0.4)
+    page.speak(11, 0.0, 3.0)
+    held = Held(tmp_path / "files", Kind.AUDIO, page, topology=AudioTopology.PER_PARTICIPANT)
+    held.table.audio = {"a1": MediaSource(participant_id=ADA)}
+    held.run(4.0)
+    held.finish()
+    assert assemble(held.directory, seen(ADA, BEN), complete=True) is not None
+    assert diarization(held.directory) == [("Ada Martin", 0.0, 3.0)]
 
 
 class TestDense:

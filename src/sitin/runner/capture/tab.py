@@ -168,10 +168,6 @@ class TabCapture:
 
     def take(self, items: Sequence[Item]) -> None:
         """Take what the page sent."""
-        packets = [item for item in items if isinstance(item, EncodedAudio)]
-        if packets:
-            self._has_tracks = True
-            self._voices.packets(packets)
         for item in items:
             if isinstance(item, TabChunk):
                 self._demuxer.write(item.data)
@@ -179,6 +175,11 @@ class TabCapture:
                 self._voices.track(item.id, item.stream)
             elif isinstance(item, CodecReport) and item.kind == "audio":
                 self._voices.codec(item.id, item.mimeType)
+        # After what is said about their tracks, which may come in the same batch.
+        packets = [item for item in items if isinstance(item, EncodedAudio)]
+        if packets:
+            self._has_tracks = True
+            self._voices.packets(packets)
         self._write(self._demuxer.ready())
 
     def tick(self, now: float) -> None:

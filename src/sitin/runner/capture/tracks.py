@@ -59,10 +59,15 @@ class Journal:
     def __init__(self, settings: CaptureSettings) -> None:
         self._frames = (settings.directory / "frames").open("ab", buffering=0)
         self._view = (settings.directory / "view.jsonl").open("a", buffering=1)
+        self._wanted: int | None = None
+        self.shown: int | None = None
+        """The track that will be shown once the recording is composed: from a key frame on."""
 
     def frame(self, frame: EncodedVideo) -> None:
         """Keep a frame."""
         self._frames.write(pack_video(frame))
+        if frame.key and frame.track == self._wanted:
+            self.shown = frame.track
 
     def codec(self, track: int, mime_type: str) -> None:
         """Keep a track's codec."""
@@ -72,6 +77,9 @@ class Journal:
         """Keep a decision of the director's."""
         row = {"at": round(seconds, 3), "want": track, "name": name}
         self._view.write(json.dumps(row) + "\n")
+        self._wanted = track
+        if track is None:
+            self.shown = None
 
     def close(self) -> None:
         """Close the files."""
@@ -103,13 +111,17 @@ class TracksCapture:
 
     def take(self, items: Sequence[Item]) -> None:
         """Take what the page sent."""
+        # Whose a track is and what it consists of is said in the batch of its first packets.
+        for item in items:
+            if isinstance(item, TrackReport):
+                self._track(item)
+            elif isinstance(item, CodecReport) and item.kind == "audio":
+                self._codec(item)
         self._voices.packets(item for item in items if isinstance(item, EncodedAudio))
         for item in items:
             if isinstance(item, EncodedVideo):
                 self._frame(item)
-            elif isinstance(item, TrackReport):
-                self._track(item)
-            elif isinstance(item, CodecReport):
+            elif isinstance(item, CodecReport) and item.kind == "video":
                 self._codec(item)
             elif isinstance(item, RunningReport):
                 for number in item.ids:
@@ -165,7 +177,8 @@ class TracksCapture:
             self._director.heard(participant, loudness, at)
 
     def _direct(self, now: float) -> None:
-        if self._stage is None and self._journal is None:
+        picture = self._stage or self._journal
+        if picture is None:
             return
         self._director.sources(self._around.table.video)
         wanted = self._director.on_air(now)
@@ -178,8 +191,7 @@ class TracksCapture:
             if self._stage is not None:
                 self._stage.want(wanted, name)
             self._select()
-        waiting = self._stage is not None and self._stage.shown != wanted
-        if waiting and wanted is not None and now - self._asked >= 1.0:
+        if wanted not in (None, picture.shown) and now - self._asked >= 1.0:
             self._asked = now
             self._around.command({"keyframe": wanted})
 
