@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from sitin.accounts.ledger import Ledger
 from sitin.accounts.models import Permission
@@ -151,6 +151,15 @@ class Office:
         """The connection's row."""
         async with self.database.transaction() as session:
             return await session.get_one(Connection, connection_id or self.connection_ids[0])
+
+    async def somebody_waits(self) -> bool:
+        """Whether somebody waits for another's lock in the database."""
+        query = text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        async with self.database.transaction() as session:
+            return bool(await session.scalar(query))
 
     async def events(self) -> list[Event]:
         """Every stored event, by start."""

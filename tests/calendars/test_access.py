@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from sitin.calendars.access import PATIENCE, Tokens
 from sitin.calendars.models import Credentials
@@ -53,16 +53,6 @@ async def stored(office: Office) -> str:
     return Keyring([office.key]).decrypt(row.refresh_token)
 
 
-async def others_wait(office: Office) -> bool:
-    """Whether somebody waits for a lock."""
-    query = text(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with office.database.transaction() as session:
-        return bool(await session.scalar(query))
-
-
 async def test_41_two_workers_refresh_once(office: Office, providers: Providers) -> None:
     connection_id = await office.connect()
     office.rehearsal.clock.move(timedelta(hours=2))
@@ -73,7 +63,7 @@ async def test_41_two_workers_refresh_once(office: Office, providers: Providers)
         for _ in range(2)
     ]
     await gate.reached()
-    await until(lambda: others_wait(office))
+    await until(office.somebody_waits)
     gate.open()
     first, second = await asyncio.gather(*wanting)
     assert first == second
@@ -121,7 +111,7 @@ async def test_nobody_holds_the_row_for_long(office: Office, providers: Provider
     hasty = worker(office, providers, patience=timedelta(seconds=0.1))
     with pytest.raises(RetriableError, match="in time"):
         await hasty.access(connection_id, office.platform)
-    assert not await others_wait(office)
+    assert not await office.somebody_waits()
     gate.open()
     await office.sync()
     assert (await office.connection()).status == "active"

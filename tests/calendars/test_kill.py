@@ -182,18 +182,8 @@ async def test_killed_before_it_writes(office: Office, table: str) -> None:
     async with halfway(office) as process, office.database.transaction() as session:
         await session.execute(text(f"LOCK TABLE {table} IN SHARE MODE"))
         office.provider.faults.clear()
-        await until(lambda: is_waiting(office), seconds=MINUTES)
+        await until(office.somebody_waits, seconds=MINUTES)
         process.kill()
         process.wait()
     assert await contents(office) == before
     await ends_right(office)
-
-
-async def is_waiting(office: Office) -> bool:
-    """Whether somebody waits for a lock."""
-    query = text(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with office.database.transaction() as session:
-        return bool(await session.scalar(query))
