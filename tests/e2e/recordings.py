@@ -37,11 +37,11 @@ class Spoken:
 
 
 def spoken(truth: Truth, started: datetime) -> list[Spoken]:
-    """The turns of a meeting that a recording begun at this moment may hold."""
+    """What a recording that began at this moment can hold of the turns of a meeting."""
     turns = [
         Spoken(
             one.speaker,
-            (one.start - started).total_seconds(),
+            max(0.0, (one.start - started).total_seconds()),
             (one.end - started).total_seconds(),
         )
         for one in truth.turns
@@ -58,7 +58,7 @@ def diarization_error(path: Path, turns: Sequence[Spoken], *, seconds: float) ->
     """The share of speech that was given to the wrong speaker, missed or made up."""
     reference, hypothesis = Annotation(), Annotation()
     for number, turn in enumerate(turns):
-        reference[Segment(max(0.0, turn.start), turn.end), number] = turn.speaker
+        reference[Segment(turn.start, turn.end), number] = turn.speaker
     for number, row in enumerate(segments(path)):
         hypothesis[Segment(row["start_time"], row["end_time"]), number] = row["speaker"]
     # The library's collar is the whole width around a boundary.
