@@ -8,8 +8,10 @@ UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 BIN := .venv/bin
 APT ?= 1
-# Processes that run tests. Most of them wait for a meeting or a process most of the time.
+# Processes that run tests, many of which wait most of the time.
 TESTERS ?= 3
+# pytest's exit code where ARGS leave nothing to run.
+NO_TESTS := 5
 EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
 
 # What a bot and the rehearsal take from the system; libatomic1 is for the driver of the browser.
@@ -35,7 +37,9 @@ serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 	$(BIN)/sitin serve $(ARGS)
 
 test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
-	$(BIN)/pytest -n $(TESTERS) --dist loadfile $(ARGS)
+	@# What happens in real time, with a browser and a meeting, has the machine for itself.
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
+	$(BIN)/pytest -m e2e $(ARGS) || [ $$? = $(NO_TESTS) ]
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB
 	UV_PROJECT_ENVIRONMENT=.venv-graph $(UV) sync --quiet --frozen --group graph --python "$(PYTHON)"
