@@ -38,7 +38,7 @@ serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 
 test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
 	@# What happens in real time, with a browser and a meeting, has the machine for itself.
-	$(BIN)/pytest -n $(TESTERS) --dist loadfile -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
+	$(BIN)/pytest -n $(TESTERS) --dist worksteal -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
 	$(BIN)/pytest -m e2e $(ARGS) || [ $$? = $(NO_TESTS) ]
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB
@@ -80,6 +80,7 @@ endif
 
 # The public API's own client, for the tests that drive this service with it.
 tests/sdk/node_modules/.ready: .uv/.system tests/sdk/package-lock.json
-	@command -v npm >/dev/null || { echo "npm is missing: it brings the client that tests use" >&2; exit 1; }
-	npm ci --prefix tests/sdk --silent --no-audit --no-fund
+	@mkdir -p tests/sdk/node_modules
+	@if command -v npm >/dev/null; then npm ci --prefix tests/sdk --silent --no-audit --no-fund; \
+		else echo "npm is missing: the tests with the public API's own client are left out" >&2; fi
 	@touch $@

@@ -186,8 +186,12 @@ async def _change(accounts: list[Account]) -> dict[str, float]:
     return made
 
 
-async def _reaches(connection: asyncpg.Connection, query: str, *, goal: int) -> None:
-    while await connection.fetchval(query) != goal:
+async def _reaches(
+    connection: asyncpg.Connection, query: str, *, goal: int, within: float = 600.0
+) -> None:
+    """Wait for a count, for so many seconds: what is not there by then is told as missing."""
+    deadline = time.monotonic() + within
+    while await connection.fetchval(query) != goal and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
 
 

@@ -36,11 +36,10 @@ async def queueing() -> list[Row]:
             note=f"{LATER:,} more scheduled for later",
         ),
         Row(
-            f"{DUE} bots due at once: p99 until queued",
+            f"{DUE} bots due at once, a webhook message about each: p99 until queued",
             1000 * percentile(told, 0.99),
             "ms",
             1000,
-            note="with a webhook message about each",
         ),
     ]
 

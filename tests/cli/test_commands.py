@@ -64,6 +64,15 @@ async def test_a_port_in_use_is_one_sentence_and_nothing_written(machine: Machin
     assert not machine.data_dir.exists()
 
 
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("worker",)])
+async def test_without_a_browser_nothing_begins(machine: Machine, command: tuple[str, ...]) -> None:
+    code, output, errors = await machine.run(*command, SITIN_BROWSER_PATH="/no/browser")
+    assert (code, output) == (1, "")
+    assert errors.count("\n") == 1
+    assert "SITIN_BROWSER_PATH" in errors
+    assert not machine.data_dir.exists()
+
+
 async def test_wrong_settings_are_one_sentence(machine: Machine) -> None:
     code, output, errors = await machine.run("team", "create", "--name", "x", SITIN_MAX_BOTS="many")
     assert (code, output) == (1, "")

@@ -100,8 +100,24 @@ def _check_artifacts(report: dict[str, Any], texts: dict[str, str]) -> None:
     assert {one["speaker"] for one in utterances} == speakers
 
 
+@pytest.mark.parametrize(
+    ("browser", "says"),
+    [
+        (
+            "/no/such/browser",
+            (
+                "/no/such/browser cannot be run (No such file or directory): install Chromium, "
+                "or set SITIN_BROWSER_PATH to one."
+            ),
+        ),
+        (
+            "/bin/true",
+            "The bot recorded nothing: The browser /bin/true did not start on this machine.",
+        ),
+    ],
+)
 async def test_without_a_browser_it_fails_with_one_sentence(
-    demo_machine: Machine, tmp_path: Path
+    demo_machine: Machine, tmp_path: Path, browser: str, says: str
 ) -> None:
     report = tmp_path / "report.json"
     code, _, errors = await demo_machine.run(
@@ -111,10 +127,9 @@ async def test_without_a_browser_it_fails_with_one_sentence(
         "--out",
         str(tmp_path / "out"),
         within=WITHIN,
-        SITIN_BROWSER_PATH="/no/such/browser",
+        SITIN_BROWSER_PATH=browser,
     )
     assert code == 1
-    says = "The bot recorded nothing: The browser /no/such/browser did not start on this machine."
     assert errors == f"{says}\n"
     assert not report.exists()
     assert not (tmp_path / "out").exists(), "nothing half-written"

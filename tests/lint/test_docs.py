@@ -121,7 +121,12 @@ def test_every_setting_is_told_and_no_other() -> None:
 def test_every_plan_is_told_as_it_is() -> None:
     page = read("docs/operating.md")
     for plan in DEFAULTS:
-        numbers = (plan.writes_per_second, plan.bots_per_day, plan.retention_days)
+        numbers = (
+            plan.writes_per_second,
+            plan.bots_per_day,
+            plan.retention_days,
+            plan.calendar_connections,
+        )
         shown = " | ".join("no limit" if one is None else str(one) for one in numbers)
         assert f"| `{plan.name}` | {shown} |" in page
     for name, rate in TokenRates.model_fields.items():

@@ -6,6 +6,7 @@ Used by ``wiring`` and by the doctor, so that what the doctor tries is what a bo
 import asyncio
 import os
 import sys
+from pathlib import Path
 from uuid import UUID
 
 from sitin.cli.machine import recordings_directory
@@ -34,6 +35,40 @@ async def bot_processes(settings: Settings) -> BotProcesses:
     """The launcher of this machine's bots. Raises ``OperatorError``."""
     recordings = await asyncio.to_thread(recordings_directory, settings.data_dir)
     return BotProcesses(recordings, memory_cap=settings.bot_memory << 20)
+
+
+async def check_browsers(settings: Settings) -> str:
+    """The browsers that bots are started with, and their versions. Raises ``OperatorError``."""
+    versions = [await _version(settings.browser_path)]
+    if settings.lean_browser is not None:
+        lean = await _version(settings.lean_browser)
+        versions.append(f"{settings.lean_browser}: {lean}")
+    return "; ".join(versions)
+
+
+async def _version(path: Path) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(path),
+            "--version",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise OperatorError(
+            f"{path} cannot be run ({error.strerror}): install Chromium, or set "
+            "SITIN_BROWSER_PATH to one."
+        ) from None
+    try:
+        async with asyncio.timeout(_STARTED_WITHIN):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise OperatorError(f"{path} does not say its version: reinstall it.") from None
+    if process.returncode != 0:
+        raise OperatorError(f"{path} ends with {process.returncode}: reinstall it.")
+    return output.decode(errors="replace").strip()
 
 
 async def check_isolation() -> str:

@@ -20,7 +20,7 @@ from sitin.bots.launching import LaunchSettings
 from sitin.bots.supervisor import Supervisor, SupervisorSettings
 from sitin.cli.house import House, furnish
 from sitin.cli.installation import Installation, check_plans, first_team, installation
-from sitin.cli.launching import bot_processes, browser_spec, check_isolation
+from sitin.cli.launching import bot_processes, browser_spec, check_browsers, check_isolation
 from sitin.cli.machine import host_id
 from sitin.cli.settings import Settings, calendar_settings, transcription_settings
 from sitin.contract.launch import BotLauncher
@@ -84,6 +84,8 @@ async def running_service(
     """
     with _listening(host, port) as listener:
         url = f"http://{_for_url(host)}:{listener.getsockname()[1]}"
+        if launcher is None:
+            await _check_machine(settings)
         async with installation(settings) as install, _providers() as providers:
             await first_team(install)
             await check_plans(install)
@@ -105,6 +107,8 @@ async def running_worker(
     """What another machine adds to a service: deliveries and bots. Raises ``OperatorError``."""
     if settings.database_url is not None and is_local(settings.storage):
         _require_shared(settings)
+    if launcher is None:
+        await _check_machine(settings)
     async with installation(settings) as install, _providers() as providers:
         public_url = str(settings.public_url or "http://127.0.0.1:8000")
         house = furnish(install, *providers, public_url=public_url)
@@ -124,6 +128,12 @@ def _require_shared(settings: Settings) -> None:
         )
 
 
+async def _check_machine(settings: Settings) -> None:
+    """See that bots can be started, before anything is written. Raises ``OperatorError``."""
+    if settings.max_bots:
+        await asyncio.gather(check_isolation(), check_browsers(settings))
+
+
 async def _start_worker(
     install: Installation, house: House, running: Running, launcher: BotLauncher | None
 ) -> Supervisor:
@@ -135,8 +145,6 @@ async def _start_worker(
     running.start("jobs", house.jobs.run())
     settings = install.settings
     if launcher is None:
-        if settings.max_bots:
-            await check_isolation()
         launcher = await bot_processes(settings)
     supervisor = Supervisor(
         launcher=launcher,

@@ -1,21 +1,19 @@
 """What ``sitin doctor`` looks at: what a bot needs of this machine, and what to do about it.
 
-Used by ``cli.main``; the walk takes the look at the browsers from here.
+Used by ``cli.main``.
 """
 
-import asyncio
 import contextlib
 import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 
 from sitin.cli.installation import installation
-from sitin.cli.launching import check_isolation
+from sitin.cli.launching import check_browsers, check_isolation
 from sitin.cli.settings import Settings
 from sitin.contract.failures import AdapterError
 from sitin.contract.storage import ObjectNotFoundError
@@ -25,7 +23,6 @@ from sitin.providers.storage.urls import open_store
 _DISK_PER_BOT_HOUR = 1_500_000_000
 """Bytes: 720p at 3 Mbit/s with every participant's voice beside it."""
 _MEMORY_PER_BOT = 600 * 1024 * 1024
-_BROWSER_SECONDS = 30.0
 _PORT = 8000
 
 
@@ -50,7 +47,7 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, whatever one of the looks finds."""
     looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
-        ("browser", browsers),
+        ("browser", check_browsers),
         ("isolation", _isolation),
         ("memory", _memory),
         ("disk", _disk),
@@ -68,40 +65,6 @@ async def _look(
         return Finding(what, well=True, told=await look(settings))
     except (SitinError, AdapterError) as error:
         return Finding(what, well=False, told=error.message)
-
-
-async def browsers(settings: Settings) -> str:
-    """The browsers that bots are started with, and their versions. Raises ``OperatorError``."""
-    versions = [await _version(settings.browser_path)]
-    if settings.lean_browser is not None:
-        lean = await _version(settings.lean_browser)
-        versions.append(f"{settings.lean_browser}: {lean}")
-    return "; ".join(versions)
-
-
-async def _version(path: Path) -> str:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            str(path),
-            "--version",
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError as error:
-        raise OperatorError(
-            f"{path} cannot be run ({error.strerror}): install Chromium, or set "
-            "SITIN_BROWSER_PATH to one."
-        ) from None
-    try:
-        async with asyncio.timeout(_BROWSER_SECONDS):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise OperatorError(f"{path} does not say its version: reinstall it.") from None
-    if process.returncode != 0:
-        raise OperatorError(f"{path} ends with {process.returncode}: reinstall it.")
-    return output.decode(errors="replace").strip()
 
 
 async def _isolation(_settings: Settings) -> str:

@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sitin.cli.doctor.checks import browsers
 from sitin.cli.doctor.evidence import Evidence, evidence_of
 from sitin.cli.doctor.witness import Step, Witness
-from sitin.cli.launching import bot_processes, browser_spec, check_isolation
+from sitin.cli.launching import bot_processes, browser_spec, check_browsers, check_isolation
 from sitin.cli.settings import Settings
 from sitin.contract.codes import CODE_TEXTS, NORMAL_ENDS, BotStatus, Platform, RecordingMode
 from sitin.contract.events import Ended, StatusReached
@@ -140,7 +139,7 @@ async def walk(settings: Settings, plan: Plan, tell: Callable[[str], None]) -> D
         tell(diagnosis.line(step))
 
     _note_now(note, "address", f"{_NAMES[plan.meeting.platform]}, {plan.meeting.url}")
-    _note_now(note, "browser", await browsers(settings))
+    _note_now(note, "browser", await check_browsers(settings))
     _note_now(note, "isolation", await check_isolation())
     launcher = await bot_processes(settings)
     try:
