@@ -16,6 +16,7 @@ import sitin.cli.wiring  # noqa: F401 - everything that has errors is loaded wit
 from sitin.accounts.ledger import TokenRates
 from sitin.accounts.plans import DEFAULTS
 from sitin.api.app import ROUTERS
+from sitin.calendars.errors import EventRefusal
 from sitin.cli.main import app
 from sitin.contract.codes import BotStatus, EndReason
 from sitin.kit.errors import SitinError
@@ -181,7 +182,9 @@ def descendants(base: type[SitinError]) -> Iterator[type[SitinError]]:
 
 
 def test_statuses_and_codes_that_pages_name_are_there() -> None:
-    codes = {*EndReason, *(error.code for error in descendants(SitinError))}
+    codes = {*EndReason, *EventRefusal, *(error.code for error in descendants(SitinError))}
+    # Where an error is told beside others, it goes without the prefix.
+    codes |= {code.removeprefix("FST_ERR_") for code in codes}
     for page in PAGES:
         text = page.read_text()
         named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text))

@@ -23,6 +23,8 @@ from sitin.calendars.errors import (
     CalendarBotLockedError,
     CalendarBotNotFoundError,
     EventNotFoundError,
+    EventRefusal,
+    EventRefusedError,
     SeriesNotFoundError,
 )
 from sitin.calendars.events import found
@@ -41,17 +43,6 @@ from sitin.kit.errors import SitinError
 Outcome = tuple[list[EventDone], list[EventFailed]]
 
 _NIL = UUID(int=0)
-
-
-class _RefusedError(SitinError):
-    """Why it does not work for one event."""
-
-    status = 409
-    title = "Conflict"
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class CalendarBots:
@@ -90,8 +81,8 @@ class CalendarBots:
         for event in events:
             waiting = [bot for bot in had.get(event.id, []) if _is_on(bot)]
             if waiting and _fits(waiting, event):
-                refused[event.id] = _RefusedError(
-                    "BOT_ALREADY_SCHEDULED", "A bot is scheduled for this event already."
+                refused[event.id] = EventRefusedError(
+                    EventRefusal.BOT_ALREADY_SCHEDULED, "A bot is scheduled for this event already."
                 )
             elif (refusal := self._refusal(event)) is not None:
                 refused[event.id] = refusal
@@ -204,21 +195,24 @@ class CalendarBots:
         """Why no bot can go to this event, if none can."""
         now = self._clock.now()
         if event.status == EventStatus.CANCELLED:
-            return _RefusedError("EVENT_CANCELLED", "The event is cancelled.")
+            return EventRefusedError(EventRefusal.EVENT_CANCELLED, "The event is cancelled.")
         if event.start_at <= now:
-            return _RefusedError("EVENT_ALREADY_STARTED", "The event has started already.")
+            return EventRefusedError(
+                EventRefusal.EVENT_ALREADY_STARTED, "The event has started already."
+            )
         if not event.is_meeting:
-            return _RefusedError(
-                "NOT_A_MEETING",
+            return EventRefusedError(
+                EventRefusal.NOT_A_MEETING,
                 "The event is no meeting but, say, a birthday or somebody's absence.",
             )
         if event.meeting_url is None:
-            return _RefusedError(
-                "MEETING_URL_NOT_FOUND", "The event has no meeting URL for a bot to join."
+            return EventRefusedError(
+                EventRefusal.MEETING_URL_NOT_FOUND,
+                "The event has no meeting URL for a bot to join.",
             )
         if slot_of(event, now) is None:
-            return _RefusedError(
-                "INVALID_MEETING_PLATFORM",
+            return EventRefusedError(
+                EventRefusal.INVALID_MEETING_PLATFORM,
                 "The event's meeting URL is none of Google Meet, Microsoft Teams or Zoom.",
             )
         return None

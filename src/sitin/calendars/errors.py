@@ -1,5 +1,6 @@
 """Errors of calendars, as the API shows them and as the room's own callers see them."""
 
+from enum import StrEnum
 from uuid import UUID
 
 from sitin.contract.calendars import AccessRefusedError, CalendarGoneError, ConnectionStatus
@@ -133,3 +134,25 @@ def refusal_of(error: AccessRefusedError) -> SitinError:
 
 class SyncOvertakenError(Exception):
     """Another sync of the calendar has taken over; this one may write nothing any more."""
+
+
+class EventRefusal(StrEnum):
+    """Why an event gets no bot; the codes beside the events that got one."""
+
+    BOT_ALREADY_SCHEDULED = "BOT_ALREADY_SCHEDULED"
+    EVENT_CANCELLED = "EVENT_CANCELLED"
+    EVENT_ALREADY_STARTED = "EVENT_ALREADY_STARTED"
+    NOT_A_MEETING = "NOT_A_MEETING"
+    MEETING_URL_NOT_FOUND = "MEETING_URL_NOT_FOUND"
+    INVALID_MEETING_PLATFORM = "INVALID_MEETING_PLATFORM"
+
+
+class EventRefusedError(SitinError):
+    """Why it does not work for one event."""
+
+    status = 409
+    title = "Conflict"
+
+    def __init__(self, code: EventRefusal, message: str) -> None:
+        super().__init__(message)
+        self.code = code
