@@ -66,7 +66,9 @@ async def test_a_port_in_use_is_one_sentence_and_nothing_written(machine: Machin
 
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("worker",)])
 async def test_without_a_browser_nothing_begins(machine: Machine, command: tuple[str, ...]) -> None:
-    code, output, errors = await machine.run(*command, SITIN_BROWSER_PATH="/no/browser")
+    code, output, errors = await machine.run(
+        *command, SITIN_BROWSER_PATH="/no/browser", SITIN_MAX_BOTS="1"
+    )
     assert (code, output) == (1, "")
     assert errors.count("\n") == 1
     assert "SITIN_BROWSER_PATH" in errors

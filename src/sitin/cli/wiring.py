@@ -131,7 +131,8 @@ def _require_shared(settings: Settings) -> None:
 async def _check_machine(settings: Settings) -> None:
     """See that bots can be started, before anything is written. Raises ``OperatorError``."""
     if settings.max_bots:
-        await asyncio.gather(check_isolation(), check_browsers(settings))
+        await check_browsers(settings)
+        await check_isolation()
 
 
 async def _start_worker(
