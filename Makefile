@@ -39,7 +39,7 @@ serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
 	@# What happens in real time, with a browser and a meeting, has the machine for itself.
 	$(BIN)/pytest -n $(TESTERS) --dist worksteal -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
-	$(BIN)/pytest -m e2e $(ARGS) || [ $$? = $(NO_TESTS) ]
+	$(BIN)/pytest -n 2 --dist loadfile -m e2e $(ARGS) || [ $$? = $(NO_TESTS) ]
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB
 	UV_PROJECT_ENVIRONMENT=.venv-graph $(UV) sync --quiet --frozen --group graph --python "$(PYTHON)"
