@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from playwright.async_api import BrowserContext, Page, async_playwright
 
 from sitin.contract.codes import RecordingMode
@@ -155,4 +156,6 @@ def _ffmpeg(directory: Path, environment: dict[str, str]) -> "subprocess.Popen[b
 
 
 if __name__ == "__main__":
+    # Standard output tells the bench where the recording stands, and nothing else.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(_record(json.loads(sys.argv[1])))
