@@ -231,6 +231,7 @@ async def _completed_bots(install: Installation, count: int) -> list[Bot]:
                 silence_timeout=600,
                 streaming_enabled=False,
                 transcription_enabled=False,
+                callback_enabled=False,
                 callback_method="POST",
                 status=BotStatus.COMPLETED,
                 status_at=now,
