@@ -1,6 +1,7 @@
 """Real bots' events on their way: payloads of their schema, true when they are sent."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -47,6 +48,12 @@ def ends(post: Post, path: str) -> list[Received]:
     ]
 
 
+def unsigned(one: Received) -> dict[str, Any]:
+    """Return the payload without its links' signatures: each sending makes new ones."""
+    bare = {name: one.data[name].partition("?")[0] for name in LINKS}
+    return {**one.payload, "data": {**one.data, **bare}}
+
+
 async def test_a_bot_reports_to_webhook_and_callback(post: Post, house: House) -> None:
     await listen(post, house)
     host = house.host()
@@ -72,8 +79,8 @@ async def test_a_bot_reports_to_webhook_and_callback(post: Post, house: House) -
         if one not in ends(post, "/hook")
     }
     assert {"queued", "in_call_recording", "completed"} <= codes
-    (completed,), (called) = ends(post, "/hook"), ends(post, "/done")
-    assert [one.payload for one in called] == [completed.payload]
+    (completed,), (called,) = ends(post, "/hook"), ends(post, "/done")
+    assert unsigned(called) == unsigned(completed)
     assert completed.payload["extra"] == {"order": 7}
     assert completed.data["participants"] == ["Ada", "Grace"]
     assert completed.data["sent_at"] == iso(post.clock.now())
