@@ -1,7 +1,12 @@
-"""What every way of capturing does: with its files, its speakers, and when it is cut off."""
+"""What every way of capturing does: with its files, its speakers, and when it is cut off.
+
+What engine and recorder rely on is asked of the fake as well; what becomes of the files only of
+those that record.
+"""
 
 import gc
 import shutil
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +16,21 @@ import pytest
 
 from sitin.contract.recording import ArtifactKind, Recording
 from sitin.runner.assemble import CAPTURE, assemble
-from sitin.runner.capture.frames import EncodedAudio, EncodedVideo, Item
+from sitin.runner.capture.frames import (
+    CodecReport,
+    EncodedAudio,
+    EncodedVideo,
+    Item,
+    PageMessage,
+    ProblemReport,
+    RunningReport,
+    TrackReport,
+)
 from sitin.runner.capture.mp4 import duration
 from sitin.runner.capture.sound import RATE
 from sitin.runner.capture.strategy import Kind
-from tests.runner.capture.media import boxes, loudness, read_sound, read_video
+from tests.fakes.capture import FakeCapture
+from tests.runner.capture.media import ORIGIN, boxes, loudness, read_sound, read_video
 from tests.runner.capture.meeting import ADA, BEN, Held, Page, diarization, seen
 
 pytestmark = pytest.mark.unit
@@ -23,6 +38,77 @@ pytestmark = pytest.mark.unit
 LENGTH = 14.0
 KILLED_AT = (6.5, 9.9, 13.5)
 KINDS = pytest.mark.parametrize("kind", list(Kind), ids=[kind.value for kind in Kind])
+
+
+@pytest.fixture(params=[*Kind, None], ids=[*(kind.value for kind in Kind), "fake"])
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Held:
+    """Any strategy at all, on a page that sends nothing yet."""
+    if request.param is None:
+        return Held(tmp_path / "files", Kind.AUDIO, Page(), build=FakeCapture)
+    return Held(tmp_path / "files", request.param, Page())
+
+
+def voices(held: Held, *, at: float = 0.5) -> None:
+    """Somebody speaks for two seconds."""
+    if held.kind is Kind.TAB:
+        held.page.record_tab(4)
+    held.page.hear(1)
+    held.page.speak(11, at, 2.0)
+
+
+def test_it_tells_when_somebody_is_heard(held: Held) -> None:
+    voices(held)
+    held.run(4.0)
+    held.finish()
+    assert held.heard
+    assert 0 <= min(held.heard) <= max(held.heard) <= 4.0
+
+
+def test_nobody_is_heard_where_nobody_speaks(held: Held) -> None:
+    held.page.hear(1)
+    held.page.show(10, 1, 0.0, 3)
+    held.run(3.0)
+    held.finish()
+    assert held.heard == []
+
+
+NONSENSE: list[Item] = [
+    EncodedAudio(track=99, rtp=1, sequence=2, received=ORIGIN, sources=(7, 8), data=b"no opus"),
+    EncodedAudio(track=1, rtp=0, sequence=0, received=ORIGIN, sources=(), data=b""),
+    EncodedVideo(98, True, 1, ORIGIN, 0, 0, b"no picture"),
+    TrackReport(type="track", id=10, kind="video", stream="v10", state="live"),
+    CodecReport(type="codec", id=10, kind="video", mimeType="video/H264"),
+    EncodedVideo(10, True, 90_000, ORIGIN + 1, 1280, 720, b""),
+    EncodedVideo(10, False, 2**32 - 1, ORIGIN, 65_535, 65_535, b"\x00"),
+    RunningReport(type="running", ids=(97, 98)),
+    TrackReport(type="track", id=98, kind="video", stream="", state="ended"),
+    CodecReport(type="codec", id=98, kind="video", mimeType="video/unheard-of"),
+    ProblemReport(type="problem", what="anything"),
+    PageMessage("not for it"),
+]
+
+
+def test_what_a_page_sends_cannot_stop_it(held: Held) -> None:
+    held.page.hear(1)
+    for number, item in enumerate(NONSENSE * 2):
+        held.page.send(0.1 * number, item)
+    held.run(3.0)
+    voices(held, at=4.0)
+    held.run(8.0)
+    held.finish()
+    assert held.heard
+
+
+def test_at_its_end_it_has_written_all_and_holds_nothing(held: Held) -> None:
+    threads = set(threading.enumerate())
+    voices(held)
+    held.run(4.0)
+    held.finish()
+    written = [one for one in held.directory.rglob("*") if one.is_file()]
+    assert any(one.stat().st_size for one in written if one.name != "start.json")
+    open_now = {one.path for one in psutil.Process().open_files()}
+    assert open_now.isdisjoint(str(one) for one in written)
+    assert set(threading.enumerate()) <= threads
 
 
 def two_in_turns() -> Page:

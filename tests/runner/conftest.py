@@ -18,10 +18,20 @@ ADDRESS = "https://page.example/"
 
 @asynccontextmanager
 async def bot_browser(
-    directory: Path, *, path: str = HEADLESS_SHELL, direct_port: int = 9, args: tuple[str, ...] = ()
+    directory: Path,
+    *,
+    path: str = HEADLESS_SHELL,
+    direct_port: int = 9,
+    args: tuple[str, ...] = (),
+    host_rules: str = "",
 ) -> AsyncIterator[BrowserContext]:
     """A browser with the bot's flags, in which ``ADDRESS`` is an empty page."""
-    spec = BrowserSpec(path=path, args=("--allow-loopback-in-peer-connection", *args))
+    spec = BrowserSpec(
+        path=path,
+        args=("--allow-loopback-in-peer-connection", *args),
+        host_rules=host_rules,
+        allow_private_addresses=bool(host_rules),
+    )
     async with (
         starting_driver() as driver,
         open_browser(driver, spec, directory, path=path, direct_port=direct_port) as context,

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -158,6 +158,7 @@ class Held:
         *,
         topology: AudioTopology = AudioTopology.POOLED,
         names: dict[str, str] | None = None,
+        build: Callable[[CaptureSettings, Surroundings], CaptureStrategy] | None = None,
     ) -> None:
         self.directory = directory
         self.kind = kind
@@ -196,7 +197,7 @@ class Held:
             name_of=lambda who: self.names.get(who, ""),
             clock=lambda: ORIGIN + self.now,
         )
-        build = TabCapture if kind is Kind.TAB else TracksCapture
+        build = build or (TabCapture if kind is Kind.TAB else TracksCapture)
         self.strategy: CaptureStrategy = build(settings, around)
 
     def run(self, until: float) -> None:

@@ -3,55 +3,67 @@
 import errno
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from sitin.contract.meeting import AudioTopology
 from sitin.runner.capture.engine import CaptureEngine
-from sitin.runner.capture.frames import Item, TabChunk
+from sitin.runner.capture.frames import TabChunk
+from sitin.runner.capture.strategy import CaptureSettings, Kind, Surroundings
+from sitin.runner.capture.voices import SourceTable
+from tests.fakes.capture import FakeCapture
 
 pytestmark = pytest.mark.unit
 
 
-class Strategy:
-    """Notes what it is given."""
+def _nowhere(_: object) -> None:
+    """What it says is nobody's concern."""
 
-    def __init__(self) -> None:
-        self.taken: list[bytes] = []
-        self.ticks: list[float] = []
-        self.finished: float | None = None
-        self.thread = threading.current_thread()
+
+class Strategy(FakeCapture):
+    """One that a test can hold up, and that can fail."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            CaptureSettings(directory, directory, origin=0.0, kind=Kind.AUDIO, longest=60.0),
+            Surroundings(
+                SourceTable(AudioTopology.POOLED),
+                command=_nowhere,
+                heard=_nowhere,
+                fall_back=_nowhere,
+                name_of=str,
+            ),
+        )
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.ticked = threading.Event()
         self.fails: Exception | None = None
+        self.on_take = self._wait
 
-    def take(self, items: Sequence[Item]) -> None:
+    def tick(self, now: float) -> None:
+        super().tick(now)
+        self.ticked.set()
+
+    def _wait(self) -> None:
         self.may_go_on.wait()
         if self.fails is not None:
             raise self.fails
-        self.taken += [item.data for item in items if isinstance(item, TabChunk)]
-
-    def tick(self, now: float) -> None:
-        self.ticks.append(now)
-        self.ticked.set()
-
-    def finish(self, at: float) -> None:
-        self.finished = at
 
 
 Start = Callable[[], tuple[CaptureEngine, Strategy, list[BaseException]]]
 
 
 @pytest.fixture
-def start() -> Start:
+def start(tmp_path: Path) -> Start:
     def begin() -> tuple[CaptureEngine, Strategy, list[BaseException]]:
         made: list[Strategy] = []
         ready = threading.Event()
         failures: list[BaseException] = []
 
         def build() -> Strategy:
-            made.append(Strategy())
+            made.append(Strategy(tmp_path))
             ready.set()
             return made[0]
 
@@ -70,7 +82,7 @@ def test_everything_is_taken_in_order_before_the_end(start: Start) -> None:
         engine.put([TabChunk(b"%d" % number)])
     strategy.may_go_on.set()
     engine.finish(1234.5)
-    assert strategy.taken == [b"%d" % number for number in range(100)]
+    assert strategy.taken == [TabChunk(b"%d" % number) for number in range(100)]
     assert strategy.finished == 1234.5
     assert failures == []
     assert engine.lost_batches == 0

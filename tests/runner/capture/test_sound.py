@@ -110,12 +110,11 @@ class TestOpusStream:
         whole = laid_out(stream().decode(plain, redundant=False), 1.0)
         assert alike(heard[PACKET : 45 * PACKET], whole[PACKET : 45 * PACKET]) > 0.99
 
-    def test_what_is_no_opus_is_counted_and_the_rest_is_heard(self) -> None:
+    @pytest.mark.parametrize("payload", [b"\xff\xff\xff\xff\x00", b""])
+    def test_what_is_no_opus_is_counted_and_the_rest_is_heard(self, payload: bytes) -> None:
         packets = audio_packets(encode_opus(tone(1.0)))
         bad = [
-            EncodedAudio(p.track, p.rtp, p.sequence, p.received, (), b"\xff\xff\xff\xff\x00")
-            if n % 10 == 5
-            else p
+            EncodedAudio(p.track, p.rtp, p.sequence, p.received, (), payload) if n % 10 == 5 else p
             for n, p in enumerate(packets)
         ]
         decoder = stream()

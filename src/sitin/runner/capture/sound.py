@@ -93,6 +93,10 @@ class OpusStream:
         return unpacked
 
     def _samples(self, packet: EncodedAudio) -> Samples:
+        if not packet.data:
+            # To the decoder an empty packet is the end: it would take nothing after it.
+            self.undecodable += 1
+            return np.zeros(0, np.int16)
         try:
             frames = self._decoder.decode(av.Packet(packet.data))
         except av.FFmpegError:

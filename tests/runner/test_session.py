@@ -1,0 +1,222 @@
+"""A bot's whole life but for the platform: the browser is real, the meeting is told.
+
+The same with a platform's page and a meeting is in ``tests/e2e``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sitin.contract.codes import EndReason, RecordingMode
+from sitin.contract.events import (
+    BotEvent,
+    Ended,
+    ParticipantLeft,
+    ParticipantSeen,
+    StatusReached,
+    UnexpectedSeen,
+)
+from sitin.contract.failures import PermanentError, RetriableError
+from sitin.contract.meeting import (
+    Admitted,
+    Over,
+    Roster,
+    RosterEntry,
+    Unexpected,
+    Waiting,
+)
+from sitin.contract.spec import BotSpec, BrowserSpec, Timeouts
+from sitin.runner.browser import starting_driver
+from sitin.runner.session import Session
+from sitin.runner.spool import Spool, read_spool
+from tests.fakes.meeting import FakeAdapter
+from tests.runner.conftest import HEADLESS_SHELL
+from tests.runner.host import order
+
+pytestmark = pytest.mark.e2e
+
+ADA = RosterEntry(participant_id="1", name="Ada")
+SELF = RosterEntry(participant_id="9", name="Note taker", is_self=True)
+SCREEN = RosterEntry(participant_id="2", name="Ada's screen", is_presentation_of="1")
+
+
+def roster(*entries: RosterEntry) -> Roster:
+    return Roster(entries=entries)
+
+
+def spec(**changes: object) -> BotSpec:
+    asked = {
+        "recording_mode": RecordingMode.AUDIO_ONLY,
+        "browser": BrowserSpec(path=HEADLESS_SHELL),
+        **changes,
+    }
+    return order("Note taker").model_copy(update=asked)
+
+
+async def live(
+    directory: Path, adapter: FakeAdapter, order: BotSpec, during: Callable[[Session], None]
+) -> list[BotEvent]:
+    """Everything that a bot has told when its life is over."""
+    async with starting_driver() as driver:
+        spool = Spool(directory, order.fencing_token)
+        session = Session(order, directory, spool, lambda: adapter, driver)
+        during(session)
+        await session.run()
+    return read_spool(directory)
+
+
+def nothing(_: Session) -> None:
+    """Nothing happens but what the adapter tells."""
+
+
+def statuses(events: list[BotEvent]) -> list[str]:
+    return [one.body.status.value for one in events if isinstance(one.body, StatusReached)]
+
+
+def end(events: list[BotEvent]) -> Ended:
+    (last,) = [one.body for one in events if isinstance(one.body, Ended)]
+    assert events[-1].body is last
+    return last
+
+
+IN_CALL = (Admitted(), roster(SELF, ADA))
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "path"),
+    [
+        (
+            (Waiting(), Over(reason=EndReason.BOT_REMOVED)),
+            EndReason.BOT_REMOVED_TOO_EARLY,
+            ["joining_call", "in_waiting_room", "bot_removed_too_early"],
+        ),
+        (
+            (Waiting(for_host=True), Over(reason=EndReason.MEETING_ENDED)),
+            EndReason.CANNOT_JOIN_MEETING,
+            ["joining_call", "in_waiting_for_host", "meeting_error"],
+        ),
+        (
+            (*IN_CALL, Over(reason=EndReason.BOT_REMOVED)),
+            EndReason.BOT_REMOVED,
+            [
+                "joining_call",
+                "in_call_not_recording",
+                "in_call_recording",
+                "bot_removed",
+                "call_ended",
+            ],
+        ),
+    ],
+    ids=["removed from the lobby", "ended before it began", "removed from the call"],
+)
+async def test_an_end_is_called_by_what_had_been_reached(
+    tmp_path: Path, told: tuple[object, ...], reason: EndReason, path: list[str]
+) -> None:
+    adapter = FakeAdapter()
+    adapter.tell(*told)
+    events = await live(tmp_path, adapter, spec(), nothing)
+    assert end(events).reason is reason
+    assert statuses(events) == path
+    assert adapter.left == 0, "who is out has nothing to leave"
+
+
+async def test_it_comes_and_goes_as_the_roster_tells(tmp_path: Path) -> None:
+    adapter = FakeAdapter()
+    renamed = ADA.model_copy(update={"name": "Ada L."})
+    adapter.tell(
+        Admitted(),
+        roster(SELF, ADA),
+        roster(SELF, ADA, SCREEN),
+        roster(SELF, renamed),
+        roster(SELF),
+        Unexpected(what="a picture of a cat"),
+        Over(reason=EndReason.MEETING_ENDED),
+    )
+    events = await live(tmp_path, adapter, spec(), nothing)
+    people = [one.body for one in events if isinstance(one.body, ParticipantSeen | ParticipantLeft)]
+    assert people == [
+        ParticipantSeen(participant_id="1", name="Ada"),
+        ParticipantSeen(participant_id="1", name="Ada L."),
+        ParticipantLeft(participant_id="1"),
+    ]
+    (seen,) = [one.body for one in events if isinstance(one.body, UnexpectedSeen)]
+    assert seen.what == "a picture of a cat"
+    assert [(tmp_path / name).stat().st_size > 0 for name in seen.files] == [True, True]
+
+
+async def test_asked_before_it_has_begun_it_goes_nowhere(tmp_path: Path) -> None:
+    adapter = FakeAdapter()
+    events = await live(tmp_path, adapter, spec(), Session.leave)
+    assert end(events).reason is EndReason.EXITING_MEETING_BEFORE_RECORD
+    assert statuses(events) == ["joining_call", "api_request_stop"]
+
+
+async def test_nobody_joined_and_it_takes_its_leave(tmp_path: Path) -> None:
+    adapter = FakeAdapter()
+    adapter.tell(Admitted(), roster(SELF))
+    impatient = Timeouts(waiting_room=60, no_one_joined=5, silence=60, recording=3600)
+    events = await live(tmp_path, adapter, spec(timeouts=impatient), nothing)
+    assert end(events).reason is EndReason.NO_ATTENDEES
+    assert adapter.left == 1
+    recording = end(events).recording
+    assert recording is not None
+    assert 0.5 < recording.duration < 10
+
+
+async def test_never_admitted_it_gives_up(tmp_path: Path) -> None:
+    adapter = FakeAdapter()
+    adapter.tell(Waiting())
+    impatient = Timeouts(waiting_room=1, no_one_joined=60, silence=60, recording=3600)
+    events = await live(tmp_path, adapter, spec(timeouts=impatient), nothing)
+    assert end(events).reason is EndReason.TIMEOUT_WAITING_TO_START
+    assert statuses(events) == ["joining_call", "in_waiting_room", "waiting_room_timeout"]
+
+
+async def test_what_may_work_later_is_tried_again(tmp_path: Path) -> None:
+    adapter = FakeAdapter()
+    adapter.failures = [RetriableError("Not now.", after=0.01), RetriableError("Nor now.")]
+    adapter.tell(*IN_CALL, Over(reason=EndReason.MEETING_ENDED))
+    order = spec()
+    events = await live(tmp_path, adapter, order, nothing)
+    assert end(events).reason is EndReason.MEETING_ENDED
+    assert [one.bot_name for one in adapter.joins] == ["Note taker"] * 3
+    assert {(one.url, one.mode) for one in adapter.joins} == {
+        (order.meeting_url, RecordingMode.AUDIO_ONLY)
+    }
+
+
+@pytest.mark.parametrize(
+    ("failures", "reason", "message"),
+    [
+        (
+            [RetriableError("The page did not come.", after=0.01)] * 3,
+            EndReason.CANNOT_JOIN_MEETING,
+            "The page did not come.",
+        ),
+        (
+            [PermanentError("There is no such meeting.", code=EndReason.INVALID_MEETING_URL)],
+            EndReason.INVALID_MEETING_URL,
+            "There is no such meeting.",
+        ),
+    ],
+    ids=["three times", "for good"],
+)
+async def test_a_failure_to_join_is_its_end_and_is_kept(
+    tmp_path: Path, failures: list[RetriableError], reason: EndReason, message: str
+) -> None:
+    adapter = FakeAdapter()
+    adapter.failures = list(failures)
+    events = await live(tmp_path, adapter, spec(), nothing)
+    assert (end(events).reason, end(events).message) == (reason, message)
+    assert len(adapter.joins) == len(failures)
+    (seen,) = [one.body for one in events if isinstance(one.body, UnexpectedSeen)]
+    assert seen.what == f"could not join: {message}"
+
+
+async def test_a_browser_that_does_not_start_is_the_machines_fault(tmp_path: Path) -> None:
+    events = await live(
+        tmp_path, FakeAdapter(), spec(browser=BrowserSpec(path="/usr/bin/false")), nothing
+    )
+    assert end(events).reason is EndReason.INTERNAL_ERROR
+    assert end(events).message == "The browser /usr/bin/false did not start on this machine."
