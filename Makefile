@@ -22,7 +22,7 @@ APT_WELCOME := chromium-headless-shell janus nodejs npm
 APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-graph check bench clean
+.PHONY: help setup demo serve test test-meetings test-rest test-graph check bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,9 +37,16 @@ serve: .venv/.ready ## run the API, the scheduler and the worker on this machine
 	$(BIN)/sitin serve $(ARGS)
 
 test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
-	@# What happens in real time, with a browser and a meeting, has the machine for itself.
-	$(BIN)/pytest -n $(TESTERS) --dist worksteal -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
+	@echo 'Two runs beside each other; each reports when it has ended.'
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-meetings test-rest
+
+# What happens in real time, with a browser and a meeting, goes first: the rest takes what it leaves
+# of the machine.
+test-meetings: .venv/.ready tests/sdk/node_modules/.ready
 	$(BIN)/pytest -n 2 --dist loadfile -m e2e $(ARGS) || [ $$? = $(NO_TESTS) ]
+
+test-rest: .venv/.ready tests/sdk/node_modules/.ready
+	nice -n 10 $(BIN)/pytest -n $(TESTERS) --dist worksteal -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB
 	UV_PROJECT_ENVIRONMENT=.venv-graph $(UV) sync --quiet --frozen --group graph --python "$(PYTHON)"

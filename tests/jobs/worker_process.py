@@ -1,6 +1,7 @@
 """A worker in a process of its own whose job never ends: ``python -m … URL``. For being killed."""
 
 import asyncio
+import signal
 import sys
 from datetime import timedelta
 from typing import ClassVar
@@ -29,4 +30,6 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
+    # Tests that run in the background inherit that interrupts are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asyncio.run(main(sys.argv[1]))

@@ -138,7 +138,7 @@ async def test_memory_is_that_of_the_whole_family(tmp_path: Path) -> None:
         one.kill()
     runner.send(signal.SIGKILL)
     assert await runner.gone(within=10)
-    await process.wait()
+    await process.communicate()
 
 
 def test_leftovers_are_known_by_their_mark_and_nobody_else_is_touched() -> None:
