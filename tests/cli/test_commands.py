@@ -1,16 +1,21 @@
 """The operator's commands, as they are typed."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import stat
+from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
 from sitin.accounts.service import KEY_HEADER
+from sitin.kit.postgres import EmbeddedPostgres
 from tests.api.conftest import MEET_URL
-from tests.cli.conftest import Machine
+from tests.cli.conftest import Machine, a_machine
+from tests.disk import small_disk
 
 pytestmark = pytest.mark.e2e
 
@@ -73,6 +78,37 @@ async def test_without_a_browser_nothing_begins(machine: Machine, command: tuple
     assert errors.count("\n") == 1
     assert "SITIN_BROWSER_PATH" in errors
     assert not machine.data_dir.exists()
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("team", "list")])
+async def test_a_full_disk_is_one_sentence_and_nothing_written(
+    reachable_path: Path, command: tuple[str, ...]
+) -> None:
+    with small_disk(reachable_path / "small", "16k") as disk:
+        async with a_machine(disk / "data", SITIN_MAX_BOTS="0") as machine:
+            with contextlib.suppress(OSError), (disk / "filling").open("wb", buffering=0) as file:
+                while file.write(b"x" * 1024):
+                    pass
+            code, output, errors = await machine.run(*command)
+            assert (code, output) == (1, "")
+            assert errors.count("\n") == 1
+            assert "There is no space left on the disk of" in errors
+            written = [one for one in machine.data_dir.rglob("*") if one.is_file()]
+            assert [one.name for one in written if one.stat().st_size] == []
+
+
+async def test_a_database_of_a_newer_version_is_one_sentence(machine: Machine) -> None:
+    await machine.json("team", "create", "--name", "Acme")
+    postgres = EmbeddedPostgres(machine.data_dir)
+    connection = await asyncpg.connect(await asyncio.to_thread(postgres.start))
+    await connection.execute("UPDATE alembic_version SET version_num = '9999_future'")
+    await connection.close()
+    await asyncio.to_thread(postgres.stop)
+    for command in (("serve", "--port", "0"), ("team", "list"), ("team", "create", "--name", "B")):
+        code, output, errors = await machine.run(*command)
+        assert (code, output) == (1, "")
+        assert errors.count("\n") == 1
+        assert "newer sitin (revision 9999_future)" in errors
 
 
 async def test_wrong_settings_are_one_sentence(machine: Machine) -> None:

@@ -18,6 +18,7 @@ import pytest
 from sitin.kit.errors import OperatorError
 from sitin.kit.postgres import RESTARTS, EmbeddedPostgres
 from sitin.kit.postgres_home import ACCOUNTS, MAJOR_VERSION, Home, open_home
+from tests.disk import small_disk
 from tests.reachable import shelter_of
 from tests.waiting import until
 
@@ -331,23 +332,12 @@ def test_a_directory_of_somebody_else_gets_one_sentence(reachable_path: Path) ->
 
 @only_root
 def test_a_full_disk_gets_one_sentence_and_leaves_nothing(reachable_path: Path) -> None:
-    small = reachable_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40m,mode=755", "none", str(small)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip("this system does not let root mount a small file system")
-    try:
+    with small_disk(reachable_path / "small", "40m") as small:
         # The programs fit, the cluster does not.
         with pytest.raises(OperatorError, match=r"no space left .* free some"):
             EmbeddedPostgres(small / "data", shelter=small / "shelter").start()
         assert not (small / "data" / "postgres").is_symlink()
         assert not list((small / "shelter").glob("postgres-*"))
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 @pytest.mark.parametrize(
