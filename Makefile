@@ -79,9 +79,10 @@ endif
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "sitin needs Python 3.11 or newer; $(PYTHON) is older. Run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@test -x $(UV) || { "$(PYTHON)" -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
-	$(UV) sync --quiet --frozen --python "$(PYTHON)" $(EXTRAS:%=--extra %)
-	@# A bot runs as a user who may not write here: what it imports is compiled now, not every time.
-	$(BIN)/python -I -c 'import sitin.runner.session, sitin.runner.control'
+	@# Compiled now: where nobody may write it down (a bot's user, PYTHONDONTWRITEBYTECODE), every
+	@# process would compile all that it imports, which takes two seconds.
+	$(UV) sync --quiet --frozen --compile-bytecode --python "$(PYTHON)" $(EXTRAS:%=--extra %)
+	@$(BIN)/python -m compileall -q src
 	@echo '$(EXTRAS)' > .venv/.extras
 	@touch $@
 

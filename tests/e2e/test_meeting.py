@@ -18,6 +18,7 @@ from PIL import Image, ImageStat
 
 from sitin.rehearsal import Script, Truth, speech_from
 from sitin.rehearsal.script import Admission, Present, StopPresenting, Video
+from sitin.rehearsal.sync import sync_offsets
 from tests.cli.conftest import Machine
 from tests.e2e.conftest import Hold
 from tests.e2e.customer import CALLBACK_SECRET, Customer, SentBot
@@ -276,3 +277,18 @@ async def test_a_gallery_is_what_a_person_would_see(
     with Image.open(screenshot) as picture:
         assert picture.size == (1280, 720)
         assert ImageStat.Stat(picture.convert("L")).stddev[0] > 10
+
+
+async def test_picture_and_sound_keep_together(
+    customer: Customer, hold: Hold, tmp_path: Path
+) -> None:
+    meeting = await hold(
+        video={"resolution": [{"at": 0, "height": 180}], "fps": 25, "sync_marks": True},
+        timeline=[{"at": 13, "do": "end"}],
+    )
+    bot = await customer.send(meeting.url)
+    details = await bot.over()
+    assert details["status"] == "completed", details["error_message"]
+    offsets = await asyncio.to_thread(sync_offsets, (await bot.artifacts(tmp_path))["video"])
+    assert len(offsets) >= 5, "a mark every two seconds"
+    assert max(abs(one) for one in offsets) < 0.08
