@@ -20,6 +20,7 @@ from sitin.contract.events import (
 from sitin.contract.failures import PermanentError, RetriableError
 from sitin.contract.meeting import (
     Admitted,
+    MeetingSignal,
     Over,
     Roster,
     RosterEntry,
@@ -111,7 +112,7 @@ IN_CALL = (Admitted(), roster(SELF, ADA))
     ids=["removed from the lobby", "ended before it began", "removed from the call"],
 )
 async def test_an_end_is_called_by_what_had_been_reached(
-    tmp_path: Path, told: tuple[object, ...], reason: EndReason, path: list[str]
+    tmp_path: Path, told: tuple[MeetingSignal, ...], reason: EndReason, path: list[str]
 ) -> None:
     adapter = FakeAdapter()
     adapter.tell(*told)
