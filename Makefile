@@ -9,7 +9,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 APT ?= 1
 # Processes that run tests, many of which wait most of the time.
-TESTERS ?= 3
+TESTERS ?= 5
 # pytest's exit code where ARGS leave nothing to run.
 NO_TESTS := 5
 EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
@@ -25,7 +25,7 @@ APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 .PHONY: help setup demo serve test test-meetings test-rest test-graph check bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Each does the set-up first. Options of a command: make demo ARGS="--keep"'
 
 setup: .venv/.ready tests/sdk/node_modules/.ready ## install everything, start nothing
@@ -40,12 +40,11 @@ test: .venv/.ready tests/sdk/node_modules/.ready ## run all tests
 	@echo 'Two runs beside each other; each reports when it has ended.'
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-meetings test-rest
 
-# What happens in real time, with a browser and a meeting, goes first: the rest takes what it leaves
-# of the machine.
-test-meetings: .venv/.ready tests/sdk/node_modules/.ready
+test-meetings: .venv/.ready tests/sdk/node_modules/.ready ## run those in real time, with browsers
 	$(BIN)/pytest -n 2 --dist loadfile -m e2e $(ARGS) || [ $$? = $(NO_TESTS) ]
 
-test-rest: .venv/.ready tests/sdk/node_modules/.ready
+test-rest: .venv/.ready tests/sdk/node_modules/.ready ## run the others
+	@# Meetings do not wait: the rest takes what they leave of the machine.
 	nice -n 10 $(BIN)/pytest -n $(TESTERS) --dist worksteal -m 'not e2e' $(ARGS) || [ $$? = $(NO_TESTS) ]
 
 test-graph: .venv/.ready ## run the tests against Microsoft's own client, which takes 392 MB

@@ -148,9 +148,14 @@ def contract() -> Document | None:
     return None if path is None else Document(json.loads(path.read_text()))
 
 
+_own: list[Document] = []
+
+
 def own(app: FastAPI) -> Document:
-    """The document generated from the code."""
-    return Document(app.openapi())
+    """The document generated from the code: every app's is the same, and takes long to make."""
+    if not _own:
+        _own.append(Document(app.openapi()))
+    return _own[0]
 
 
 def shape(schema: Any, *, inside: str | None = None) -> Any:

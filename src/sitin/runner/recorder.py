@@ -35,8 +35,9 @@ log = structlog.get_logger()
 
 _HIDE = "video, canvas, img { visibility: hidden !important; }"
 """Nobody looks at the page while its tracks are taken; what is hidden is not painted."""
-_LAST_BATCH = 0.15
-"""Seconds given to the page's last batch: it is asked for and comes over loopback."""
+_LAST_BATCH = 1.0
+"""Seconds given to the page's last batch: it is asked for and comes over loopback within
+milliseconds, unless the page hangs."""
 _TRACKS_WITHIN = 3.0
 """Seconds after being admitted within which a page that has tracks has them."""
 _EARLY_FRAMES = 500
@@ -161,8 +162,7 @@ class Recorder:
         end = time.time()
         if self._tab is not None:
             await self._tab.end()
-        self._link.command(flush=True)
-        await asyncio.sleep(_LAST_BATCH)
+        await self._link.flush(_LAST_BATCH)
         await asyncio.to_thread(self._engine.finish, end)
 
     async def close(self) -> None:

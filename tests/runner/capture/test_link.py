@@ -8,7 +8,14 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from sitin.runner.capture.frames import EncodedVideo, Item, PageMessage, pack_video
+from sitin.runner.capture.frames import (
+    REPORT,
+    TEXT,
+    EncodedVideo,
+    Item,
+    PageMessage,
+    pack_video,
+)
 from sitin.runner.capture.link import MAX_BATCH, PageLink
 from tests.waiting import until
 
@@ -35,9 +42,16 @@ def frame(data: bytes = b"x", track: int = 1) -> EncodedVideo:
     return EncodedVideo(track, True, 1, 2.0, 3, 4, data)
 
 
+def plain(kind: int, payload: bytes) -> bytes:
+    return bytes([kind]) + bytes(7) + len(payload).to_bytes(4, "little") + bytes(20) + payload
+
+
 def text(message: str) -> bytes:
-    payload = message.encode()
-    return bytes([4]) + bytes(7) + len(payload).to_bytes(4, "little") + bytes(20) + payload
+    return plain(TEXT, message.encode())
+
+
+def report(payload: bytes) -> bytes:
+    return plain(REPORT, payload)
 
 
 async def refused(connection: ClientConnection) -> int:
@@ -120,6 +134,34 @@ async def test_commands_reach_documents_that_are_there_and_those_that_come(
         async with connect(received.link.url) as second:
             # What holds for every document is told again; what was for the moment is not.
             assert await second.recv() == '{"select": [3], "take": "beside"}'
+
+
+FLUSHED = b'{"type": "flushed"}'
+
+
+async def test_what_a_document_holds_is_waited_for(received: Received) -> None:
+    async with connect(received.link.url) as first, connect(received.link.url) as second:
+        for page in (first, second):
+            await page.send(pack_video(frame()))
+        await until(lambda: len(received.items) == 2)
+        flushing = asyncio.create_task(received.link.flush(60))
+        for page in (first, second):
+            assert not flushing.done()
+            assert await page.recv() == '{"flush": true}'
+            await page.send(pack_video(frame(b"last")) + report(FLUSHED))
+        await flushing
+    assert received.items[2:] == [frame(b"last")] * 2
+
+
+async def test_a_document_that_goes_or_hangs_is_not_waited_for(received: Received) -> None:
+    await received.link.flush(60)
+    async with connect(received.link.url) as page:
+        await page.send(pack_video(frame()))
+        await until(lambda: bool(received.items))
+        await received.link.flush(0.01)
+        flushing = asyncio.create_task(received.link.flush(60))
+        page.transport.abort()
+        await flushing
 
 
 async def test_a_command_to_a_page_that_has_gone_hurts_nobody(received: Received) -> None:

@@ -109,6 +109,12 @@ class RunningReport(Frozen):
     ids: tuple[int, ...]
 
 
+class FlushedReport(Frozen):
+    """A document has sent all that it held when it was asked to."""
+
+    type: Literal["flushed"]
+
+
 class UntappableReport(Frozen):
     """A receiver whose frames cannot be taken."""
 
@@ -124,7 +130,9 @@ class ProblemReport(Frozen):
     what: str
 
 
-Report = TrackReport | CodecReport | RunningReport | UntappableReport | ProblemReport
+Report = (
+    TrackReport | CodecReport | RunningReport | FlushedReport | UntappableReport | ProblemReport
+)
 Item = EncodedAudio | EncodedVideo | TabChunk | PageMessage | Report
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)

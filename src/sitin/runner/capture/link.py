@@ -9,6 +9,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from sitin.runner.capture.frames import Item, MalformedBatchError, parse
+from sitin.runner.capture.frames import FlushedReport, Item, MalformedBatchError, parse
 
 log = structlog.get_logger()
 
@@ -39,7 +40,8 @@ class PageLink:
         self._token = secrets.token_urlsafe(24)
         self._server: Server | None = None
         self._connections: set[ServerConnection] = set()
-        self._connected = asyncio.Event()
+        self._unflushed: set[ServerConnection] = set()
+        self._flushed = asyncio.Event()
         self._commands: dict[str, Any] = {}
 
     async def open(self) -> None:
@@ -78,6 +80,15 @@ class PageLink:
             # Small and rare: the send buffer takes them without waiting.
             asyncio.ensure_future(self._send(connection, text))  # noqa: RUF006
 
+    async def flush(self, within: float) -> None:
+        """Have every document send what it holds; wait so many seconds at most."""
+        self._unflushed = set(self._connections)
+        self._flushed.clear()
+        self.command(flush=True)
+        if self._unflushed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._flushed.wait(), within)
+
     async def close(self) -> None:
         """Close the connections and stop listening."""
         if self._server is not None:
@@ -103,7 +114,10 @@ class PageLink:
             async for batch in connection:
                 if isinstance(batch, str):
                     raise MalformedBatchError("a text message")
-                self._receive(list(parse(batch)))
+                items = list(parse(batch))
+                self._receive([one for one in items if not isinstance(one, FlushedReport)])
+                if any(isinstance(one, FlushedReport) for one in items):
+                    self._has_flushed(connection)
         except MalformedBatchError as error:
             log.warning("page sent a malformed batch", why=str(error))
             await connection.close(1003, "malformed batch")
@@ -111,6 +125,13 @@ class PageLink:
             log.debug("page connection lost")
         finally:
             self._connections.discard(connection)
+            self._has_flushed(connection)
+
+    def _has_flushed(self, connection: ServerConnection) -> None:
+        """Nothing more is to be expected of this document."""
+        self._unflushed.discard(connection)
+        if not self._unflushed:
+            self._flushed.set()
 
     def _through_page(self, text: str) -> None:
         if len(text) > MAX_BATCH:

@@ -105,7 +105,10 @@ const obey = ({ take, select, keyframe, flush: now }) => {
     const transformer = transformers.get(keyframe);
     if (transformer) transformer.sendKeyFrameRequest().catch(() => {});
   }
-  if (now) flush();
+  if (now) {
+    report({ type: "flushed" });
+    flush();
+  }
 };
 
 onmessage = ({ data }) => {
