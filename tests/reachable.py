@@ -5,7 +5,9 @@ closed to others.
 """
 
 import contextlib
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +52,8 @@ def shelter_of(path: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
+    for mount in filter(os.path.ismount, path.glob("*/*")):
+        subprocess.run(["umount", str(mount)], check=False)
     for link in (
         link for depth in ("*", "*/*", "*/*/*") for link in path.glob(f"{depth}/postgres")
     ):

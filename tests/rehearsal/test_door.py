@@ -124,6 +124,7 @@ async def test_only_the_visible_captcha_is_large(hold: Hold, arrive: Arrive) -> 
     unseen = await open_door.page.locator('iframe[src*="recaptcha"]').bounding_box()
     assert unseen is None or unseen["width"] < 120
     guest = await arrive(await hold(entrance="captcha"))
+    await guest.sees('iframe[src*="recaptcha"]')
     boxes = [
         await frame.bounding_box()
         for frame in await guest.page.locator('iframe[src*="recaptcha"]').all()
