@@ -19,7 +19,7 @@ BODY = {
     "meeting_url": "https://meet.google.com/abc-defg-hij",
     "extra": {"customer": "c-17", "deal": 42},
     "callback_enabled": True,
-    "callback_config": {"url": "https://example.com/callback", "secret": "s"},
+    "callback_config": {"url": "https://1.1.1.1/callback", "secret": "s"},
 }
 
 
