@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from sitin.calendars.access import PATIENCE, Tokens
+from sitin.calendars.errors import ProviderUnavailableError
 from sitin.calendars.models import Credentials
-from sitin.contract.calendars import CalendarPlatform, CalendarProvider
+from sitin.calendars.requests import UpdateCalendarConnectionRequestBody
+from sitin.contract.calendars import CalendarPlatform, CalendarProvider, ConnectionStatus
 from sitin.contract.failures import RetriableError
 from sitin.kit.crypto import Keyring
 from sitin.providers.calendars.registry import build_calendar_providers
@@ -115,3 +117,52 @@ async def test_nobody_holds_the_row_for_long(office: Office, providers: Provider
     gate.open()
     await office.sync()
     assert (await office.connection()).status == "active"
+
+
+async def test_other_credentials_that_prove_bad_lose_no_refresh_token(office: Office) -> None:
+    connection_id = await office.connect()
+    office.rehearsal.microsoft.old_refresh_tokens_die = True
+    office.provider.fault("service_unavailable", "calendars.get", times=None)
+    body = UpdateCalendarConnectionRequestBody(oauth_client_secret=office.provider.client.secret)
+    with pytest.raises(ProviderUnavailableError):
+        await office.calendars.connections.update(office.caller, connection_id, body)
+    office.provider.faults.clear()
+    office.rehearsal.clock.move(timedelta(hours=2))
+    await office.sync()
+    assert (await office.connection()).status == ConnectionStatus.ACTIVE
+
+
+async def test_nothing_of_the_credentials_is_stored_in_the_clear(office: Office) -> None:
+    await office.connect()
+    async with office.database.transaction() as session:
+        (row,) = (await session.scalars(select(Credentials))).all()
+    client = office.provider.client
+    texts = [row.client_id, row.client_secret, row.refresh_token, row.tenant_id, row.access_token]
+    assert all(text is not None and text.startswith("gAAAA") for text in texts)
+    assert not any(client.id in str(text) or client.secret in str(text) for text in texts)
+
+
+async def test_nonsense_when_a_sync_is_asked_for_is_told_by_the_connection(office: Office) -> None:
+    connection_id = await office.connect()
+    office.provider.fault("html", "token", times=1)
+    with pytest.raises(ProviderUnavailableError):
+        await office.calendars.connections.sync(office.caller, connection_id)
+    connection = await office.connection()
+    assert connection.status == ConnectionStatus.ERROR
+    assert connection.status_message == ("Microsoft Graph's answer is not what its API promises.")
+    await office.calendars.connections.sync(office.caller, connection_id)
+    await office.work()
+    assert (await office.connection()).status == ConnectionStatus.ACTIVE
+
+
+async def test_a_sync_that_is_asked_for_does_not_wait_for_a_retry(office: Office) -> None:
+    connection_id = await office.connect()
+    office.provider.fault("html", "delta", times=1)
+    office.calendar.add("New", office.at(hours=2))
+    await office.calendars.connections.sync(office.caller, connection_id)
+    await office.work()
+    assert (await office.connection()).status == ConnectionStatus.ERROR
+    await office.calendars.connections.sync(office.caller, connection_id)
+    await office.work()
+    assert (await office.connection()).status == ConnectionStatus.ACTIVE
+    assert [event.title for event in await office.events()] == ["New"]

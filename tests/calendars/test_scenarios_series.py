@@ -365,3 +365,71 @@ async def test_12_a_cancelled_bot_is_not_sent_twice(office: Office) -> None:
     (event,) = [event for event in await office.events() if event.start_at == office.at(days=8)]
     statuses = [bot.status for bot in await office.bots(event.id)]
     assert statuses == [ScheduleStatus.CANCELLED, ScheduleStatus.SCHEDULED]
+
+
+@at_google
+@listings
+async def test_06_split_where_nothing_is_in_the_window_yet(office: Office, listing: bool) -> None:
+    series = await weekly(office, count=8)
+    office.calendar.split(series, on=office.at(days=36), title="Weekly B")
+    await office.sync(listing=listing)
+    office.rehearsal.clock.move(timedelta(days=7))
+    await office.sync(listing=listing)
+    assert await bot_days(office) == await days(office) == [-6, 1, 8, 15, 22, 29]
+
+
+@at_google
+@listings
+async def test_06_the_halves_of_a_split_come_in_two_syncs(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.repeat(series, "RRULE:FREQ=WEEKLY;COUNT=2")
+    await office.sync(listing=listing)
+    rest = office.at(days=15)
+    office.calendar.add(
+        "Weekly",
+        rest,
+        recurrence="RRULE:FREQ=WEEKLY;COUNT=2",
+        meeting_url=MEET,
+        event_id=f"{series.id}_R{rest:%Y%m%dT%H%M%S}",
+    )
+    await office.sync(listing=listing)
+    assert await bot_days(office) == [1, 8, 15, 22]
+    # What a team then takes away from the new one stays away.
+    (first, second) = sorted(await office.series(), key=lambda one: one.starts_at)
+    assert first.bot is not None
+    await office.cancel_bot(series=second.id)
+    office.calendar.move(series, office.at(days=8, hours=1), on=office.at(days=8))
+    await office.sync(listing=listing)
+    assert [day for day in await bot_days(office) if day > 14] == []
+
+
+@listings
+async def test_06_what_was_wanted_of_one_occurrence_is_carried_over(
+    office: Office, listing: bool
+) -> None:
+    series = await weekly(office)
+    (unwanted,) = [one for one in await office.events() if one.start_at == office.at(days=22)]
+    await office.cancel_bot(unwanted)
+    office.calendar.split(series, on=office.at(days=15), title="Weekly B")
+    await office.sync(listing=listing)
+    assert await bot_days(office) == [1, 8, 15]
+
+
+@listings
+async def test_06_a_bot_for_one_occurrence_is_carried_over(office: Office, listing: bool) -> None:
+    series = await weekly(office, bots=False)
+    (wanted,) = [one for one in await office.events() if one.start_at == office.at(days=22)]
+    await office.send_bot(wanted)
+    office.calendar.split(series, on=office.at(days=15), title="Weekly B")
+    await office.sync(listing=listing)
+    assert await bot_days(office) == [22]
+
+
+async def test_bots_that_are_refused_for_every_event_change_nothing(office: Office) -> None:
+    await weekly(office, count=8)
+    (stored,) = await office.series()
+    done, failed = await office.send_bot(series=stored.id, bot_name="Other")
+    assert (done, {one.code for one in failed}) == ([], {"BOT_ALREADY_SCHEDULED"})
+    office.rehearsal.clock.move(timedelta(days=7))
+    await office.sync()
+    assert {bot.bot_name for bot in await office.waiting()} == {"Notes"}

@@ -199,6 +199,20 @@ async def test_a_delayed_job_waits_for_its_time(system: System, database: Databa
     assert list(times) == [2, 1]
 
 
+async def test_a_waiting_job_can_be_brought_forward(system: System, database: Database) -> None:
+    transcribe = Recorder()
+    for sooner in (False, True):
+        async with database.transaction() as session:
+            await system.jobs.enqueue(
+                session, Transcribe(number=1), key="a", delay=timedelta(hours=1)
+            )
+            await system.jobs.enqueue(session, Transcribe(number=2), key="a", sooner=sooner)
+    began = system.now()
+    await run_everything(system, database, transcribe)
+    assert transcribe.seen == [1], "the one that waited, and no other"
+    assert system.now() - began < timedelta(minutes=30)
+
+
 async def test_a_cancelled_job_does_not_run(system: System, database: Database) -> None:
     recorder = Recorder()
     async with database.transaction() as session:

@@ -38,9 +38,17 @@ class FakeJobs:
         *,
         delay: timedelta = timedelta(0),
         key: str | None = None,
+        sooner: bool = False,
     ) -> None:
         due = self.now + delay
-        self._when_committed(session, lambda: self._add(job, due, key))
+
+        def add() -> None:
+            for other in self.waiting if sooner and key is not None else ():
+                if (other.payload.task, other.key) == (job.task, key):
+                    other.due = min(other.due, due)
+            self._add(job, due, key)
+
+        self._when_committed(session, add)
 
     async def cancel(self, session: AsyncSession, task: Task, *, key: str) -> None:
         def remove() -> None:

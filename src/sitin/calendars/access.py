@@ -59,10 +59,10 @@ class Tokens:
         """The row for credentials that have just proven good."""
         return Credentials(
             connection_id=connection_id,
-            client_id=grant.client_id,
+            client_id=self._keyring.encrypt(grant.client_id),
             client_secret=self._keyring.encrypt(grant.client_secret),
             refresh_token=self._keyring.encrypt(access.refresh_token or grant.refresh_token),
-            tenant_id=grant.tenant_id,
+            tenant_id=self._keyring.encrypt(grant.tenant_id),
             access_token=self._keyring.encrypt(access.text),
             access_expires_at=access.expires_at,
         )
@@ -70,10 +70,10 @@ class Tokens:
     def grant_of(self, row: Credentials) -> OAuthGrant:
         """The credentials in the clear."""
         return OAuthGrant(
-            client_id=row.client_id,
+            client_id=self._keyring.decrypt(row.client_id),
             client_secret=self._keyring.decrypt(row.client_secret),
             refresh_token=self._keyring.decrypt(row.refresh_token),
-            tenant_id=row.tenant_id,
+            tenant_id=self._keyring.decrypt(row.tenant_id),
         )
 
     async def access(
@@ -160,6 +160,15 @@ class Tokens:
     ) -> OAuthGrant:
         """The grant that these changes would make; nothing is stored."""
         return _changed(self.grant_of(await self._hold(session, connection_id)), changes)
+
+    async def rotated(self, connection_id: UUID, used: OAuthGrant, fresh: Access) -> None:
+        """Keep the refresh token that takes the stored one's place, whatever else comes of it."""
+        if fresh.refresh_token is None:
+            return
+        async with self._database.transaction() as session:
+            row = await self._hold(session, connection_id)
+            if self._keyring.decrypt(row.refresh_token) == used.refresh_token:
+                row.refresh_token = self._keyring.encrypt(fresh.refresh_token)
 
     async def store(
         self, session: AsyncSession, connection_id: UUID, grant: OAuthGrant, access: Access

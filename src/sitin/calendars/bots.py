@@ -86,17 +86,18 @@ class CalendarBots:
                 )
             elif (refusal := self._refusal(event)) is not None:
                 refused[event.id] = refusal
+        taken = [event for event in events if event.id not in refused]
         if body.all_occurrences:
-            series.bot = wish
-            for event in events:
+            # Where every event has its bot already, nothing is to change, now or later.
+            if taken or series.bot is None:
+                series.bot = wish
+            for event in taken:
                 event.bot_declined = False
         else:
-            for event in events:
-                if event.id not in refused:
-                    event.bot, event.bot_declined = wish, False
+            for event in taken:
+                event.bot, event.bot_declined = wish, False
         await session.flush()
-        willing = [event for event in events if event.id not in refused]
-        await self._following.follow(session, caller.team_id, willing, {series.id: series})
+        await self._following.follow(session, caller.team_id, taken, {series.id: series})
         return _outcome(events, refused)
 
     async def update(

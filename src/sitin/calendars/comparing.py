@@ -167,6 +167,8 @@ class Written:
     created: list[Event] = field(default_factory=list)
     updated: list[Event] = field(default_factory=list)
     cancelled: list[Event] = field(default_factory=list)
+    new_series: set[UUID] = field(default_factory=set)
+    """Series that were not there before, by our id."""
 
     @property
     def touched(self) -> list[Event]:

@@ -43,6 +43,7 @@ from sitin.contract.calendars import (
     OAuthGrant,
     RawCalendar,
     TokenExpiredError,
+    UnreadableAnswerError,
 )
 from sitin.contract.failures import ActionRequiredError, RetriableError
 from sitin.jobs.port import Jobs
@@ -167,6 +168,7 @@ class Connections:
 
         async def ask() -> Access:
             access = await provider.refresh(grant)
+            await self._tokens.rotated(connection_id, grant, access)
             await provider.calendar(access.text, connection.raw_calendar_id)
             return access
 
@@ -222,6 +224,13 @@ class Connections:
         except AccessRefusedError as error:
             await self._note_refusal(caller, connection_id, error)
             raise refusal_of(error) from error
+        except ProviderUnavailableError as error:
+            if isinstance(error.__cause__, UnreadableAnswerError):
+                nonsense = AccessRefusedError(
+                    error.__cause__.message, status=ConnectionStatus.ERROR
+                )
+                await self._note_refusal(caller, connection_id, nonsense)
+            raise
         except LookupError:
             raise CalendarNotFoundError(connection_id) from None
 
@@ -306,8 +315,9 @@ class Connections:
 
     async def _want_sync(self, session: AsyncSession, connection: Connection) -> None:
         await session.flush()
+        # Somebody asks for it: one that failed and waits to be tried again is not waited for.
         await self._jobs.enqueue(
-            session, SyncCalendar(connection_id=connection.id), key=str(connection.id)
+            session, SyncCalendar(connection_id=connection.id), key=str(connection.id), sooner=True
         )
 
     async def _want_subscription(

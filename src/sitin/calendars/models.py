@@ -100,7 +100,7 @@ class Connection(Base):
 
 
 class Credentials(Base):
-    """What a connection reads its calendar with; everything secret is encrypted.
+    """What a connection reads its calendar with; all texts are encrypted.
 
     A row of its own, so that whoever refreshes the token may hold it while asking the provider.
     """

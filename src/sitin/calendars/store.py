@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select, update
@@ -119,6 +120,27 @@ async def series_of(
         Series.connection_id == connection_id, among(Series.provider_series_id, provider_ids)
     )
     return {series.provider_series_id: series for series in await session.scalars(query)}
+
+
+async def bot_of_family(
+    session: AsyncSession, connection_id: UUID, heir: Series
+) -> dict[str, Any] | None:
+    """The bots of the series that this new one goes on from, as the provider's ids tell."""
+    if heir.family is None:
+        return None
+    query = (
+        select(Series.bot)
+        .where(
+            Series.connection_id == connection_id,
+            Series.family == heir.family,
+            Series.event_type == "recurring",
+            Series.id != heir.id,
+            Series.starts_at < heir.starts_at,
+        )
+        .order_by(Series.starts_at.desc())
+        .limit(1)
+    )
+    return await session.scalar(query)
 
 
 async def series_by_id(session: AsyncSession, series_ids: Iterable[UUID]) -> Mapping[UUID, Series]:

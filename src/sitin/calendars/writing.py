@@ -44,7 +44,7 @@ class Writing:
     ) -> Written:
         """Write, see to the bots, tell. The connection's first sync is told in one message."""
         written = Written()
-        series = await self._series(session, connection, findings.present.values())
+        series = await self._series(session, connection, findings.present.values(), written)
         known = await store.known_of(session, connection.id, findings.present)
         await self._events(session, connection, findings, series, known, written)
         by_id = {
@@ -54,14 +54,18 @@ class Writing:
         self._cancel(findings.gone, written)
         await session.flush()
         await self._compare(session, written, by_id, window)
-        await self._carry_over(session, written, by_id)
+        await self._carry_over(session, connection, written, by_id)
         touched = written.touched
         await self._following.follow(session, connection.team_id, touched, by_id)
         await self._tell(session, connection, written, by_id)
         return written
 
     async def _series(
-        self, session: AsyncSession, connection: Connection, events: Iterable[ProviderEvent]
+        self,
+        session: AsyncSession,
+        connection: Connection,
+        events: Iterable[ProviderEvent],
+        written: Written,
     ) -> dict[str, Series]:
         """The series of these events, by the provider's ids; new ones are added."""
         firsts: dict[str, ProviderEvent] = {}
@@ -84,6 +88,7 @@ class Writing:
                 )
                 session.add(known)
                 series[key] = known
+                written.new_series.add(known.id)
             known.family = event.family
             # An event that occurred once may have been made to recur, and the other way round.
             known.event_type = "one_off" if event.series_id is None else "recurring"
@@ -159,18 +164,32 @@ class Writing:
                         written.updated.append(event)
 
     async def _carry_over(
-        self, session: AsyncSession, written: Written, series: Mapping[UUID, Series]
+        self,
+        session: AsyncSession,
+        connection: Connection,
+        written: Written,
+        series: Mapping[UUID, Series],
     ) -> None:
-        """Give a series that takes the place of another the bots of that one."""
+        """Give a series that takes the place of another the bots of that one.
+
+        What was wanted of a single occurrence goes to the one at the same time.
+        """
         lost = {event.series_id for event in written.cancelled}
         heirs = {event.series_id for event in written.created} - lost
         for heir in (series[series_id] for series_id in heirs):
             if heir.bot is not None or heir.event_type != "recurring":
                 continue
-            for ancestor in (series[series_id] for series_id in lost):
-                if ancestor.bot is not None and _is_heir(heir, ancestor, written):
-                    heir.bot = ancestor.bot
-                    break
+            ancestors = [
+                ancestor
+                for ancestor in (series[series_id] for series_id in lost)
+                if _is_heir(heir, ancestor, written)
+            ]
+            for ancestor in ancestors:
+                heir.bot = heir.bot or ancestor.bot
+                _carry_over_single(heir, ancestor, written)
+            if not ancestors and heir.id in written.new_series:
+                # Its ancestor ended in an earlier sync, or nothing of it was in the window.
+                heir.bot = await store.bot_of_family(session, connection.id, heir)
         await session.flush()
 
     async def _tell(
@@ -186,6 +205,15 @@ class Writing:
             await self._telling.synced(session, connection, written, series, with_bots)
         else:
             await self._telling.changed(session, connection, written, series, with_bots)
+
+
+def _carry_over_single(heir: Series, ancestor: Series, written: Written) -> None:
+    """What was wanted of occurrences that are lost is wanted of the new ones at their times."""
+    was = {event.start_at: event for event in written.cancelled if event.series_id == ancestor.id}
+    for event in written.created:
+        if event.series_id == heir.id and event.start_at in was:
+            event.bot = was[event.start_at].bot
+            event.bot_declined = was[event.start_at].bot_declined
 
 
 def _is_heir(heir: Series, ancestor: Series, written: Written) -> bool:

@@ -84,12 +84,15 @@ class Jobs(Protocol):
         *,
         delay: timedelta = timedelta(0),
         key: str | None = None,
+        sooner: bool = False,
     ) -> None:
         """Add a job in the caller's transaction.
 
         Of jobs of a task with the same ``key`` one at most waits; a further one is dropped
         silently, and the waiting one then starts after this transaction has ended, so that it sees
-        what this transaction did. A job that runs already is not waiting.
+        what this transaction did. A job that runs already is not waiting. With ``sooner`` a waiting
+        one that was to start later, because it failed or was asked to wait, starts after ``delay``
+        as well.
         """
         ...
 

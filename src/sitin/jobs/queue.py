@@ -19,6 +19,7 @@ class PostgresJobs:
         *,
         delay: timedelta = timedelta(0),
         key: str | None = None,
+        sooner: bool = False,
     ) -> None:
         """See ``Jobs.enqueue``."""
         # Meeting a waiting job of the same key, this locks its row until the transaction ends, and
@@ -30,6 +31,14 @@ class PostgresJobs:
             dedupe_key=None if key is None else full_key(job.task, key),
             on_conflict="update_priority",
         )
+        if sooner and key is not None:
+            await session.execute(
+                text(
+                    "UPDATE pgqueuer SET execute_after = now() + :delay "
+                    "WHERE dedupe_key = :key AND execute_after > now() + :delay"
+                ),
+                {"key": full_key(job.task, key), "delay": delay},
+            )
 
     async def cancel(self, session: AsyncSession, task: Task, *, key: str) -> None:
         """See ``Jobs.cancel``."""
