@@ -10,11 +10,12 @@ from sitin.accounts.models import EntryKind
 from sitin.accounts.plans import Plan
 from sitin.bots.charges import charges
 from sitin.bots.models import Bot
-from sitin.contract.codes import CRASHES, NORMAL_ENDS, BotStatus, EndReason
+from sitin.contract.codes import CRASHES, NORMAL_ENDS, BotStatus, EndReason, TranscriptionStatus
 from tests.bots.conftest import House
 
 HALF_HOUR = 1800.0
 TOKENS = Plan(name="tokens")
+TRANSCRIBED = {"transcription_enabled": True, "transcription_status": TranscriptionStatus.DONE}
 
 
 @pytest.mark.unit
@@ -22,10 +23,15 @@ TOKENS = Plan(name="tokens")
     ("fields", "parts"),
     [
         ({}, {"recording": "0.5"}),
-        ({"transcription_enabled": True}, {"recording": "0.5", "transcription": "0.125"}),
+        (TRANSCRIBED, {"recording": "0.5", "transcription": "0.125"}),
         (
-            {"transcription_enabled": True, "transcription_api_key": "sealed"},
+            {**TRANSCRIBED, "transcription_api_key": "sealed"},
             {"recording": "0.5", "transcription": "0.025"},
+        ),
+        # Its data were deleted before anything was transcribed.
+        (
+            {**TRANSCRIBED, "transcription_status": TranscriptionStatus.NOT_STARTED},
+            {"recording": "0.5"},
         ),
         (
             {"streaming_enabled": True, "streaming_config": {"input_url": "wss://a/"}},

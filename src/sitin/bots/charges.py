@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from sitin.accounts.ledger import TokenRates
 from sitin.bots.models import Bot
-from sitin.contract.codes import BotStatus, EndReason
+from sitin.contract.codes import BotStatus, EndReason, TranscriptionStatus
 
 WAITED_FOR_NOTHING = frozenset({EndReason.BOT_NOT_ACCEPTED, EndReason.TIMEOUT_WAITING_TO_START})
 """Ends that cost the time in the waiting room."""
@@ -22,12 +22,13 @@ def charges(bot: Bot, rates: TokenRates, *, waited: timedelta) -> dict[str, Deci
     """Tokens by part, for a bot that is completed or failed; ``waited`` is before the door."""
     if bot.error_code in WAITED_FOR_NOTHING:
         return {"waiting": _for(waited.total_seconds(), rates.recording)}
-    transcribed = BotStatus(bot.status) is BotStatus.COMPLETED
-    if not transcribed and bot.error_code != EndReason.TRANSCRIPTION_FAILED:
+    completed = BotStatus(bot.status) is BotStatus.COMPLETED
+    if not completed and bot.error_code != EndReason.TRANSCRIPTION_FAILED:
         return {}
     seconds = bot.duration or 0.0
     parts = {"recording": _for(seconds, rates.recording)}
-    if bot.transcription_enabled and transcribed:
+    # It may not have come to that: what was recorded had been deleted before.
+    if bot.transcription_status == TranscriptionStatus.DONE:
         own = bot.transcription_api_key is not None
         rate = rates.transcription_own_key if own else rates.transcription
         parts["transcription"] = _for(seconds, rate)
