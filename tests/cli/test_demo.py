@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,39 @@ async def test_without_a_browser_it_fails_with_one_sentence(
     assert errors == f"{says}\n"
     assert not report.exists()
     assert not (tmp_path / "out").exists(), "nothing half-written"
+
+
+async def test_where_its_results_cannot_be_kept_it_does_not_begin(
+    demo_machine: Machine, tmp_path: Path
+) -> None:
+    code, output, errors = await demo_machine.run("demo", "--json", str(tmp_path / "no" / "report"))
+    assert (code, output) == (1, "")
+    assert errors.startswith(f"Nothing can be written into {tmp_path / 'no'}: ")
+    assert errors.count("\n") == 1
+
+
+def places(directory: Path) -> list[Path]:
+    """The demo's data directory, and where its database lives."""
+    return [
+        place
+        for data_dir in directory.glob("sitin-demo-*")
+        for place in (data_dir, (data_dir / "postgres").resolve())
+    ]
+
+
+async def test_told_to_end_it_leaves_nothing_behind(demo_machine: Machine, tmp_path: Path) -> None:
+    process = await demo_machine.start("demo", TMPDIR=str(tmp_path))
+    assert process.stdout is not None
+    shown = b""
+    async with asyncio.timeout(90):
+        while b"answered with bot" not in shown:
+            piece = await process.stdout.read(1000)
+            assert piece, "the demo ended before it was told to"
+            shown += piece
+    made = places(tmp_path)
+    assert len(made) == 2
+    process.terminate()
+    async with asyncio.timeout(60):
+        await process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert [one for one in made if one.exists()] == []

@@ -55,6 +55,7 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SITIN_MAX_RECORDING", "long", "SITIN_MAX_RECORDING: must be a duration"),
         ("SITIN_WEBHOOK_RETENTION", "0", "SITIN_WEBHOOK_RETENTION: .*greater"),
         ("SITIN_WEBHOOK_RETENTION", "9" * 30 + "d", "SITIN_WEBHOOK_RETENTION: .*ten years"),
+        ("SITIN_BROWSER_HOST_RULES", "rubbish", "SITIN_BROWSER_HOST_RULES: .*neither MAP"),
         ("SITIN_VIDEO", "vhs", "SITIN_VIDEO: .*live.*dense"),
         ("SITIN_DATABASE_URL", "mysql://x", "SITIN_DATABASE_URL: must be an address"),
         ("SITIN_DATABASE_URL", "postgresql://u:hidden@h/d", "SITIN_SECRET_KEYS must be set"),

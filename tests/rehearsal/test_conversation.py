@@ -47,6 +47,7 @@ async def test_recordings_become_turns_that_repeat_until_the_time_is_filled(tmp_
         ("[]", "has to be an object"),
         ("{}", "no WAV or FLAC recording"),
         ('{"a.wav": 3}', r"a\.wav: has to be what is said"),
+        (json.dumps({"a.wav": "word " * 2000}), r"text: .*at most 5000 characters"),
     ],
 )
 async def test_a_directory_that_will_not_do_is_refused(

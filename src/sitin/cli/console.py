@@ -5,6 +5,7 @@ Used by the modules with commands.
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -38,12 +39,22 @@ def settings_of_command() -> Settings:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, on the faster loop where it is there."""
+    """Run to the end, on the faster loop where it is there.
+
+    Told to end by SIGTERM it is cancelled, so that it clears away what it has made.
+    """
     try:
         import uvloop
     except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+        return asyncio.run(_cancellable(work))
+    return uvloop.run(_cancellable(work))
+
+
+async def _cancellable(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def with_installation(make: Callable[[Installation], Awaitable[T]]) -> T:

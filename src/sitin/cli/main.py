@@ -157,6 +157,8 @@ def main() -> None:
     except OperatorError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - the one sentence of a failure
         sys.exit(1)
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
 
 
 async def _until_stopped(service: "AbstractAsyncContextManager[Service]", *, drain: bool) -> None:

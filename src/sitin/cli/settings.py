@@ -143,6 +143,16 @@ class Settings(BaseSettings):
         Plans.changed(value)
         return value
 
+    @field_validator("browser_host_rules")
+    @classmethod
+    def _are_rules(cls, value: str) -> str:
+        if value:
+            # Imported where it is needed: few installs have any.
+            from sitin.runner.proxy import HostRules
+
+            HostRules(value)
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import cycle, zip_longest
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from sitin.rehearsal.errors import ScriptError
 from sitin.rehearsal.script import (
     MAX_PARTICIPANTS,
@@ -19,6 +21,7 @@ from sitin.rehearsal.script import (
     Script,
     StopPresenting,
     TimelineEvent,
+    sentence_of,
 )
 from sitin.rehearsal.speech import load_speech
 from sitin.rehearsal.voices import PACKET_SECONDS, RATE, read_samples
@@ -116,6 +119,19 @@ def _speech_from(directory: Path, code: str, seconds: float) -> Script:
             f"{directory}: has {len(by_speaker)} speakers; a meeting holds {MAX_PARTICIPANTS}"
         )
     lengths = {path: len(read_samples(path)) / RATE for path, _ in recordings}
+    try:
+        return _turns(by_speaker, lengths, code, seconds)
+    except ValidationError as error:
+        raise ScriptError(f"{directory}: {sentence_of(error)}") from error
+
+
+def _turns(
+    by_speaker: dict[str, list[tuple[Path, str]]],
+    lengths: dict[Path, float],
+    code: str,
+    seconds: float,
+) -> Script:
+    """Speakers take turns. Raises ``ValidationError`` for a name or a text that is too long."""
     in_turn = [item for row in zip_longest(*by_speaker.values()) for item in row if item]
     timeline: list[TimelineEvent] = []
     at = _FIRST_AT

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import shutil
 import tempfile
@@ -40,6 +41,7 @@ async def hold(
     """Run the demo; 0 when everything arrived and is valid, else 1."""
     console = Console(stderr=False)
     script = await _script(speech)
+    await asyncio.to_thread(_check_writable, out, report)
     async with _throw_away_data() as data_dir:
         outcome = None
         with Progress(console) as progress:
@@ -62,6 +64,16 @@ async def hold(
                 if keep:
                     await _keep_serving(console, client, install)
     return 1 if problems else 0
+
+
+def _check_writable(out: Path, report: Path | None) -> None:
+    """See before the meeting that its results can be kept. Raises ``OperatorError``."""
+    there = next(one for one in (out, *out.absolute().parents) if one.exists())
+    for directory in {there, *(() if report is None else (report.parent,))}:
+        if not directory.is_dir() or not os.access(directory, os.W_OK):
+            raise OperatorError(
+                f"Nothing can be written into {directory}: name a directory of yours that is there."
+            )
 
 
 def _write(report: Path, outcome: Outcome) -> None:
