@@ -147,9 +147,7 @@ class TestH264:
             )
         assert studio.recorded() == [FrameMark(1, n) for n in range(75)]
 
-    def test_another_participants_parameters_stand_before_their_frames(
-        self, studio: Studio
-    ) -> None:
+    def test_with_other_parameters_it_is_encoded(self, studio: Studio) -> None:
         for track in (ADA, BEN):
             studio.stage.codec(track, "video/H264")
         ada = video_frames(encode_video("video/H264", 50, feed=1, size=HD), track=ADA, size=HD)
@@ -160,10 +158,13 @@ class TestH264:
         studio.play(*ada[:25], *ben[:25])
         studio.stage.want(BEN, "Ben")
         studio.play(*ben[25:], *ada[25:])
-        assert len(studio.file.parameter_sets) == 2
         assert studio.recorded() == [FrameMark(1, n) for n in range(25)] + [
             FrameMark(2, n) for n in range(25, 50)
         ]
+        content = (studio.directory / "output.mp4").read_bytes()
+        assert ada[20].data.split(b"\x00\x00\x01")[-1] in content
+        assert ben[30].data.split(b"\x00\x00\x01")[-1] not in content
+        assert len(studio.file.parameter_sets) == 2, "what was passed on, and our encoder's"
 
     def test_a_frame_that_was_lost_does_not_break_the_file(self, studio: Studio) -> None:
         """The decoder of a player conceals what refers to a lost frame; the file stays whole."""

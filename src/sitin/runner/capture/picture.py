@@ -196,9 +196,9 @@ class PictureWriter:
         image.save(self._screenshots / f"{self.screenshots}.png")
 
 
-def passable(frame: EncodedVideo) -> bool:
-    """Whether an H.264 key frame can go into the recording as it is, with those that follow it."""
-    return (frame.width, frame.height) == (WIDTH, HEIGHT) and bool(parameter_sets(frame.data))
+def passable(frame: EncodedVideo) -> bytes:
+    """The codec parameters of an H.264 key frame that has the recording's size; else nothing."""
+    return parameter_sets(frame.data) if (frame.width, frame.height) == (WIDTH, HEIGHT) else b""
 
 
 def _open_encoder(quantiser: int) -> av.VideoCodecContext:

@@ -31,6 +31,8 @@ class Stage:
         self._clocks: dict[int, RtpClock] = {}
         self._decoder: PictureDecoder | None = None
         self._passing = False
+        self._passed = b""
+        """The parameters of what was passed on, from the first on."""
         self._card: str | None = None
         self._card_every = _CARD_EVERY
         """Until a new card has been shown, every moment is the right one."""
@@ -81,8 +83,12 @@ class Stage:
     def _show(self, frame: EncodedVideo, seconds: float) -> None:
         mime_type = self._codecs[frame.track]
         if frame.key and mime_type == _H264:
-            # Passed on only while it is what the file consists of; otherwise decoded and encoded.
-            self._passing = passable(frame)
+            # Passed on only while its parameters are those of what was passed on before; otherwise
+            # decoded and encoded.
+            parameters = passable(frame)
+            self._passing = bool(parameters) and self._passed in (b"", parameters)
+            if self._passing:
+                self._passed = parameters
         if self._passing and mime_type == _H264:
             self._decoder = None
             if seconds >= 0:
