@@ -117,6 +117,8 @@ async def test_filters(api: Api) -> None:
     await api.client.delete(f"/v2/bots/scheduled/{gone}")
     assert await listed(api, status="cancelled") == [gone]
     assert await listed(api, status="scheduled,cancelled") == [meet, zoom, gone]
+    repeated = {"status": "cancelled," * 200, "meeting_platform": "meet," * 200}
+    assert await listed(api, **repeated) == [gone]
     assert await listed(api, meeting_platform="zoom") == [zoom]
     assert await listed(api, platform="zoom") == [zoom]
     assert await listed(api, status="scheduled", meeting_platform="meet,teams") == [meet]

@@ -71,8 +71,8 @@ PlatformAlias = Annotated[OptionalQuery, Query(include_in_schema=False)]
 
 
 def choices(field: str, text: str | None, known: type[E]) -> tuple[E, ...]:
-    """The members a comma list names. Raises ``InvalidRequestError``."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    """The members a comma list names, each once. Raises ``InvalidRequestError``."""
+    names = dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip())
     for name in names:
         if name not in set(known):
             raise InvalidRequestError(
