@@ -81,10 +81,19 @@ def choices(field: str, text: str | None, known: type[E]) -> tuple[E, ...]:
     return tuple(known(name) for name in names)
 
 
+MOST_CONDITIONS = 50
+"""Pairs in a filter by ``extra``: more than anybody asks for, and each is counted by a query."""
+
+
 def conditions(text: str | None) -> tuple[tuple[str, str], ...]:
     """Read ``field:value,field2:value2``. Raises ``InvalidRequestError``."""
+    parts = text.split(",") if text else []
+    if len(parts) > MOST_CONDITIONS:
+        raise InvalidRequestError(
+            "extra", f"has {len(parts)} conditions and takes at most {MOST_CONDITIONS}."
+        )
     conditions = []
-    for part in (text or "").split(",") if text else ():
+    for part in parts:
         field, separator, value = part.partition(":")
         if not separator or not field.strip():
             raise InvalidRequestError(
