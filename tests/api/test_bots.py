@@ -389,6 +389,20 @@ async def test_bad_filters_name_the_parameter(api: Api) -> None:
         assert field in error_of(response, 400, "FST_ERR_VALIDATION"), query
 
 
+async def test_a_filter_by_creation_may_not_be_in_the_future(api: Api) -> None:
+    for field in ("created_before", "created_after"):
+        query = {field: api.later(timedelta(days=1))}
+        message = error_of(
+            await api.client.get("/v2/bots", params=query), 400, "FST_ERR_VALIDATION"
+        )
+        assert message == f"{field}: must be in the past."
+        query = {field: api.later(-timedelta(days=91))}
+        message = error_of(
+            await api.client.get("/v2/bots", params=query), 400, "FST_ERR_VALIDATION"
+        )
+        assert message == f"{field}: must be within the last 90 days."
+
+
 async def test_bots_older_than_ninety_days_are_not_listed(api: Api) -> None:
     bot_id = await api.create()
     async with api.house.database.transaction() as session:

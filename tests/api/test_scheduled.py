@@ -143,7 +143,10 @@ async def test_filters(api: Api) -> None:
         ({"limit": "0"}, "limit"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"scheduled_after": "2020-01-01T00:00:00Z"}, "scheduled_after"),
-        ({"scheduled_before": "2099-01-01T00:00:00Z"}, "scheduled_before"),
+        (
+            {"scheduled_before": "2099-01-01T00:00:00Z"},
+            "scheduled_before: must be within 90 days from now.",
+        ),
         ({"scheduled_after": "soon"}, "scheduled_after"),
     ],
 )
@@ -152,7 +155,7 @@ async def test_a_filter_that_makes_no_sense_is_a_400(
 ) -> None:
     response = await api.client.get("/v2/bots/scheduled", params=query)
     assert response.status_code == 400
-    assert response.json()["message"].startswith(f"{field}: ")
+    assert response.json()["message"].startswith(field)
 
 
 @pytest.mark.parametrize("method", ["get", "patch", "delete"])

@@ -119,12 +119,16 @@ def bad_cursor() -> InvalidRequestError:
 
 
 def check_within(
-    field: str, moment: datetime | None, *, earliest: datetime, latest: datetime | None = None
+    field: str, moment: datetime | None, *, now: datetime, ahead: timedelta | None = None
 ) -> None:
-    """Raise ``InvalidRequestError`` for a filter by a time that no list reaches."""
+    """Raise ``InvalidRequestError`` for a filter by a time that no list reaches.
+
+    It may be ``WINDOW`` ago, and ``ahead`` from now where that is given.
+    """
     if moment is None:
         return
-    if moment < earliest - _LEEWAY:
+    if moment < now - WINDOW - _LEEWAY:
         raise InvalidRequestError(field, f"must be within the last {WINDOW.days} days.")
-    if latest is not None and moment > latest + _LEEWAY:
-        raise InvalidRequestError(field, f"must be within {WINDOW.days} days from now.")
+    if ahead is not None and moment > now + ahead + _LEEWAY:
+        reach = f"within {ahead.days} days from now" if ahead else "in the past"
+        raise InvalidRequestError(field, f"must be {reach}.")
