@@ -142,7 +142,11 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
         {"callback_config": {"url": "https://example.com", "secret": "a\r\nb: c"}},
         "callback_config.secret",
     ),
-    ({"bot_image": "http://169.254.169.254/latest"}, "bot_image"),
+    (
+        {"bot_image": "http://example.com/a.png"},
+        "bot_image: The address has to begin with https://.",
+    ),
+    ({"bot_image": "https://169.254.169.254/latest"}, "bot_image"),
     ({"zoom_access_token_url": "https://[::1]:8443/zak"}, "zoom_access_token_url"),
     ({"callback_config": {"url": "http://localhost:8080/"}}, "callback_config.url"),
     ({"callback_config": {"url": "https://user:pw@example.com/"}}, "callback_config.url"),
