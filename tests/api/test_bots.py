@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from sitin.accounts.models import ApiKey, Permission
 from sitin.accounts.service import KEY_HEADER
@@ -142,7 +142,11 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
         {"callback_config": {"url": "https://example.com", "secret": "a\r\nb: c"}},
         "callback_config.secret",
     ),
-    ({"bot_image": "http://169.254.169.254/latest"}, "bot_image"),
+    (
+        {"bot_image": "http://example.com/a.png"},
+        "bot_image: The address has to begin with https://.",
+    ),
+    ({"bot_image": "https://169.254.169.254/latest"}, "bot_image"),
     ({"zoom_access_token_url": "https://[::1]:8443/zak"}, "zoom_access_token_url"),
     ({"callback_config": {"url": "http://localhost:8080/"}}, "callback_config.url"),
     ({"callback_config": {"url": "https://user:pw@example.com/"}}, "callback_config.url"),
@@ -323,16 +327,42 @@ async def test_filters(api: Api) -> None:
     assert await found(platform="meet") == [sales]
     assert await found(status="queued,completed") == [sales]
     assert await found(status="queued", meeting_platform="zoom") == []
+    assert await found(status="queued," * 200, meeting_platform="meet," * 200) == [sales]
     assert await found(extra="id:a:b") == [sales]
     assert await found(extra="id:a:b,n:5") == [sales]
     assert await found(extra="id:A:B") == []
     assert await found(extra="missing:1") == []
+    assert await found(extra=",".join(["n:5"] * 50)) == [sales]
+    assert await found(extra=",".join(["n:5"] * 50)) == [sales]
     now = datetime.now(UTC)
     past = (now - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     assert await found(created_before=past) == []
     assert await found(created_after=past) == [zoom, sales]
     assert await found(ended_after=past) == []
     assert await found(cursor="", status="", created_after="", unknown="x") == [zoom, sales]
+
+
+@pytest.mark.parametrize("path", ["/v2/bots", "/v2/bots/scheduled"])
+async def test_a_part_longer_than_any_text_is_not_looked_for(api: Api, path: str) -> None:
+    name, url = "n" * 255, f"{MEET_URL}?{'q' * (4095 - len(MEET_URL))}"
+    await api.create(bot_name=name, meeting_url=url, extra={"n": 5})
+    await api.schedule(bot_name=name, meeting_url=url)
+    bot_id = (await api.client.get(path)).json()["data"][0]["bot_id"]
+    statements: list[str] = []
+
+    def note(*execution: Any) -> None:
+        statements.append(execution[2])
+
+    event.listen(api.house.database.engine.sync_engine, "before_cursor_execute", note)
+    for field, whole in (("bot_name", name), ("bot_id", bot_id), ("meeting_url", url)):
+        for needle, count in ((whole, 1), (whole + "x", 0), (whole + "x" * 50_000, 0)):
+            for extra in ({}, {"extra": "n:5"}):
+                statements.clear()
+                response = await api.client.get(path, params={field: needle, **extra})
+                assert len(response.json()["data"]) == count, (field, len(needle))
+                assert any("LIKE" in statement for statement in statements) == (count > 0)
+    bad = await api.client.get(path, params={"bot_id": "x" * 37, "cursor": "bm8="})
+    assert "cursor" in error_of(bad, 400, "FST_ERR_VALIDATION")
 
 
 BAD_FILTERS = [
@@ -351,6 +381,8 @@ BAD_FILTERS = [
     ("cursor=bm8=", "cursor"),
     ("cursor=MjAyNi0wMS0wMVQwMDowMDowMFo6Ong=", "cursor"),
     ("extra=nonsense", "extra"),
+    ("extra=" + ",".join(["n:5"] * 51), "extra: has 51 conditions and takes at most 50."),
+    ("extra=" + ",".join(["n:5"] * 51), "extra: has 51 conditions and takes at most 50."),
     ("bot_name=a%00b", "bot_name"),
 ]
 
@@ -359,6 +391,20 @@ async def test_bad_filters_name_the_parameter(api: Api) -> None:
     for query, field in BAD_FILTERS:
         response = await api.client.get(f"/v2/bots?{query}")
         assert field in error_of(response, 400, "FST_ERR_VALIDATION"), query
+
+
+async def test_a_filter_by_creation_may_not_be_in_the_future(api: Api) -> None:
+    for field in ("created_before", "created_after"):
+        query = {field: api.later(timedelta(days=1))}
+        message = error_of(
+            await api.client.get("/v2/bots", params=query), 400, "FST_ERR_VALIDATION"
+        )
+        assert message == f"{field}: must be in the past."
+        query = {field: api.later(-timedelta(days=91))}
+        message = error_of(
+            await api.client.get("/v2/bots", params=query), 400, "FST_ERR_VALIDATION"
+        )
+        assert message == f"{field}: must be within the last 90 days."
 
 
 async def test_bots_older_than_ninety_days_are_not_listed(api: Api) -> None:

@@ -89,6 +89,39 @@ async def test_what_is_not_there_is_one_sentence(machine: Machine) -> None:
             assert errors.count("\n") == 1
 
 
+NAME = "A team's name has 1 to 255 characters, none of them a control character.\n"
+TOKENS = "This team can be granted 0.000001 to 99999999999999.999999 tokens.\n"
+NOT_POSSIBLE = {
+    ("team", "create", "--name", "x" * 5000): NAME,
+    ("team", "create", "--name", ""): NAME,
+    ("team", "create", "--name", "a\nb"): NAME,
+    ("team", "update", "--team", "{team}", "--name", ""): NAME,
+    ("team", "create", "--name", "Rich", "--tokens", "1e30"): TOKENS,
+    ("team", "create", "--name", "Rich", "--tokens", "inf"): TOKENS,
+    ("tokens", "grant", "--team", "{team}", "--amount", "inf"): TOKENS,
+    ("tokens", "grant", "--team", "{team}", "--amount", "1e30"): TOKENS,
+    ("tokens", "grant", "--team", "{team}", "--amount", "100000000000000"): TOKENS,
+    ("tokens", "grant", "--team", "{team}", "--amount", "0.0000001"): TOKENS,
+}
+
+
+async def test_what_the_tables_cannot_hold_is_one_sentence(machine: Machine) -> None:
+    async with machine.serving():
+        team = (await machine.json("team", "create", "--name", "x" * 255))["team_id"]
+        for arguments, sentence in NOT_POSSIBLE.items():
+            ran = await machine.run(*(one.format(team=team) for one in arguments))
+            assert ran == (1, "", sentence), arguments
+        grant = ("tokens", "grant", "--team", team, "--amount")
+        assert (await machine.json(*grant, "0.000001"))["granted"] == "0.000001"
+        assert (await machine.json(*grant, "99999999999999"))["granted"] == "99999999999999.000001"
+        code, _, errors = await machine.run(*grant, "1")
+        assert code == 1
+        assert errors == "This team can be granted 0.000001 to 0.999998 tokens.\n"
+        made = {one["name"] for one in await machine.json("team", "list")}
+        assert "x" * 255 in made
+        assert "Rich" not in made
+
+
 async def test_a_team_on_a_plan_that_is_gone_stops_the_service(machine: Machine) -> None:
     plans = {"SITIN_PLANS": '{"lab": {}}'}
     await machine.json("team", "create", "--name", "Lab", "--plan", "lab", **plans)

@@ -69,6 +69,22 @@ class UnknownTeamError(OperatorError):
     """A command named a team that is not there."""
 
 
+class TeamNameError(OperatorError):
+    """A team was to get a name that it cannot have."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__(
+            f"A team's name has 1 to {longest} characters, none of them a control character."
+        )
+
+
+class GrantError(OperatorError):
+    """A team was to be granted tokens that its account cannot hold."""
+
+    def __init__(self, least: Decimal, most: Decimal) -> None:
+        super().__init__(f"This team can be granted {plain(least)} to {plain(most)} tokens.")
+
+
 class UnknownKeyError(OperatorError):
     """A command named an API key that is not there."""
 

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sitin.accounts.errors import InsufficientTokensError, UnknownTeamError
-from sitin.accounts.models import EntryKind, TokenAccount, TokenEntry
+from sitin.accounts.errors import GrantError, InsufficientTokensError, UnknownTeamError
+from sitin.accounts.models import LARGEST_AMOUNT, EntryKind, TokenAccount, TokenEntry
 from sitin.kit.clock import Clock
 
 SMALLEST = Decimal("0.000001")
@@ -78,8 +78,12 @@ class Ledger:
     async def grant(
         self, session: AsyncSession, team_id: UUID, amount: Decimal, *, note: str | None = None
     ) -> TokenAccount:
-        """Give a team tokens. Raises ``UnknownTeamError``."""
+        """Give a team tokens. Raises ``UnknownTeamError`` or ``GrantError``."""
         account = await self.lock(session, team_id)
+        most = LARGEST_AMOUNT - account.granted
+        if not amount.is_finite() or not SMALLEST <= amount <= most:
+            raise GrantError(SMALLEST, most)
+        amount = amount.quantize(SMALLEST)
         account.granted += amount
         await self._write(session, account, EntryKind.GRANT, {None: amount}, note=note)
         return account

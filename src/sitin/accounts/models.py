@@ -32,13 +32,17 @@ class Permission(StrEnum):
     SENDING_ACCESS = "sending_access"
 
 
+LONGEST_NAME = 255
+"""Characters of a team's name."""
+
+
 class Team(Base):
     """Who owns bots, keys and webhook endpoints."""
 
     __tablename__ = "teams"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(LONGEST_NAME))
     plan: Mapped[str] = mapped_column(String(64))
     """The name of a plan; ``sitin.accounts.plans`` tells what it allows."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -76,6 +80,8 @@ class EntryKind(StrEnum):
 
 
 _AMOUNT = Numeric(20, 6)
+LARGEST_AMOUNT = Decimal("99999999999999.999999")
+"""What such a column holds at most."""
 
 
 class TokenAccount(Base):

@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.accounts.errors import (
     ForbiddenError,
+    TeamNameError,
     UnauthorizedError,
     UnknownKeyError,
     UnknownTeamError,
 )
-from sitin.accounts.models import ApiKey, Permission, Team, TokenAccount
+from sitin.accounts.models import LONGEST_NAME, ApiKey, Permission, Team, TokenAccount
 from sitin.accounts.permissions import allows
 from sitin.accounts.plans import UNLIMITED, Plan, Plans
 from sitin.kit.crypto import hash_api_key, new_api_key
@@ -41,13 +42,20 @@ class NewKey:
 
 
 async def create_team(session: AsyncSession, *, name: str, plan: str = UNLIMITED) -> Team:
-    """Make a team without keys and tokens, on the plan of this name."""
+    """Make a team without keys and tokens, on the plan of this name. Raises ``TeamNameError``."""
+    check_name(name)
     team = Team(name=name, plan=plan)
     session.add(team)
     await session.flush()
     session.add(TokenAccount(team_id=team.id))
     await session.flush()
     return team
+
+
+def check_name(name: str) -> None:
+    """Raise ``TeamNameError`` for a name that no team can have."""
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise TeamNameError(LONGEST_NAME)
 
 
 async def teams(session: AsyncSession) -> Sequence[tuple[Team, TokenAccount]]:

@@ -45,7 +45,7 @@ class Configurations:
         _check_callback(body)
         streaming, callback = body.streaming_config, body.callback_config
         fields: list[tuple[str, str | None, tuple[str, ...]]] = [
-            ("bot_image", body.bot_image, _WEB),
+            ("bot_image", body.bot_image, ("https",)),
             ("zoom_access_token_url", body.zoom_access_token_url, _WEB),
             ("streaming_config.input_url", streaming.input_url if streaming else None, _SOCKET),
             ("streaming_config.output_url", streaming.output_url if streaming else None, _SOCKET),

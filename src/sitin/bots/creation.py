@@ -130,8 +130,7 @@ def validated(model: type[B], item: Any) -> B:
     try:
         return model.model_validate(item)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        message = sentence_of(problems, at="item")
+        message = sentence_of(error.errors(include_url=False), at="item")
         raise BatchItemError(message, details=message) from None
 
 

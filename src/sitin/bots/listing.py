@@ -35,6 +35,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sitin.bots.models import BotTexts
 from sitin.contract.codes import Platform
 from sitin.kit.paging import Cursor, Page, Walk, page_of, time_key
+from sitin.platforms.urls import LONGEST as LONGEST_URL
 
 T = TypeVar("T")
 
@@ -42,6 +43,9 @@ Conditions = Sequence[ColumnElement[bool]]
 
 _PIECE = 3
 """Letters."""
+
+_LONGEST = (255, 36, LONGEST_URL)
+"""Characters of a name, an id and a meeting's address, in the order of ``TextParts``."""
 
 _NEAR = 2000
 """Rows looked at along the time before the index of pieces is asked."""
@@ -53,6 +57,10 @@ class TextParts(NamedTuple):
     name: str | None = None
     id: str | None = None
     url: str | None = None
+
+    def fit(self) -> bool:
+        """Whether each may be in its text; none is in a text shorter than itself."""
+        return all(len(part or "") <= longest for part, longest in zip(self, _LONGEST, strict=True))
 
 
 ANYTHING = TextParts()
@@ -94,7 +102,10 @@ async def read_page(
     async def read(query: Select[Any]) -> Sequence[Any]:
         return (await session.scalars(query.order_by(*walk.order).limit(limit + 1))).all()
 
-    if any(parts):
+    if not parts.fit():
+        # The database would take every piece of them, which costs by their length.
+        rows: Sequence[Any] = ()
+    elif any(parts):
         rows = await _containing(read, source, base, walk, statuses, platforms, parts, limit)
     elif statuses or platforms:
         rows = await read(

@@ -1,5 +1,6 @@
 """The operations under ``/v2/bots`` on bots that go at once. Included by api."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
@@ -137,9 +138,9 @@ async def list_bots(
     """The team's bots of the last 90 days, newest first."""
     now = request.app.state.clock.now()
     oldest = now - WINDOW
-    check_within("created_before", created_before, earliest=oldest, latest=now)
-    check_within("created_after", created_after, earliest=oldest, latest=now)
-    check_within("ended_after", ended_after, earliest=oldest)
+    check_within("created_before", created_before, now=now, ahead=timedelta(0))
+    check_within("created_after", created_after, now=now, ahead=timedelta(0))
+    check_within("ended_after", ended_after, now=now)
     which = BotFilter(
         created_after=max(created_after or oldest, oldest),
         created_before=created_before,

@@ -71,8 +71,8 @@ PlatformAlias = Annotated[OptionalQuery, Query(include_in_schema=False)]
 
 
 def choices(field: str, text: str | None, known: type[E]) -> tuple[E, ...]:
-    """The members a comma list names. Raises ``InvalidRequestError``."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    """The members a comma list names, each once. Raises ``InvalidRequestError``."""
+    names = dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip())
     for name in names:
         if name not in set(known):
             raise InvalidRequestError(
@@ -81,10 +81,19 @@ def choices(field: str, text: str | None, known: type[E]) -> tuple[E, ...]:
     return tuple(known(name) for name in names)
 
 
+MOST_CONDITIONS = 50
+"""Pairs in a filter by ``extra``: more than anybody asks for, and each is counted by a query."""
+
+
 def conditions(text: str | None) -> tuple[tuple[str, str], ...]:
     """Read ``field:value,field2:value2``. Raises ``InvalidRequestError``."""
+    parts = text.split(",") if text else []
+    if len(parts) > MOST_CONDITIONS:
+        raise InvalidRequestError(
+            "extra", f"has {len(parts)} conditions and takes at most {MOST_CONDITIONS}."
+        )
     conditions = []
-    for part in (text or "").split(",") if text else ():
+    for part in parts:
         field, separator, value = part.partition(":")
         if not separator or not field.strip():
             raise InvalidRequestError(
@@ -110,12 +119,16 @@ def bad_cursor() -> InvalidRequestError:
 
 
 def check_within(
-    field: str, moment: datetime | None, *, earliest: datetime, latest: datetime | None = None
+    field: str, moment: datetime | None, *, now: datetime, ahead: timedelta | None = None
 ) -> None:
-    """Raise ``InvalidRequestError`` for a filter by a time that no list reaches."""
+    """Raise ``InvalidRequestError`` for a filter by a time that no list reaches.
+
+    It may be ``WINDOW`` ago, and ``ahead`` from now where that is given.
+    """
     if moment is None:
         return
-    if moment < earliest - _LEEWAY:
+    if moment < now - WINDOW - _LEEWAY:
         raise InvalidRequestError(field, f"must be within the last {WINDOW.days} days.")
-    if latest is not None and moment > latest + _LEEWAY:
-        raise InvalidRequestError(field, f"must be within {WINDOW.days} days from now.")
+    if ahead is not None and moment > now + ahead + _LEEWAY:
+        reach = f"within {ahead.days} days from now" if ahead else "in the past"
+        raise InvalidRequestError(field, f"must be {reach}.")

@@ -60,7 +60,7 @@ async def page(
         conditions.append(Bot.created_at < which.created_before)
     if which.ended_after is not None:
         conditions.append(Bot.ended_at > which.ended_after)
-    if which.extra:
+    if which.extra and which.parts.fit():
         return await _page_by_extra(session, team_id, which, conditions, limit, cursor)
     return await read_page(
         session,

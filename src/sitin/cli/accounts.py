@@ -77,7 +77,9 @@ def team_update(
             install.plans.of(plan)
         async with install.database.transaction() as session:
             changed = await service.require_team(session, team_id)
-            changed.name = name or changed.name
+            if name is not None:
+                service.check_name(name)
+                changed.name = name
             changed.plan = plan or changed.plan
             account = await Ledger(install.clock).lock(session, team_id)
             return _team(changed, account)

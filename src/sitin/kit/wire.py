@@ -50,10 +50,16 @@ def _match(pattern: str, what: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+_A_TIME = "must be an ISO 8601 time in UTC, like 2026-01-15T10:30:00Z"
+
+
 def _as_utc(value: object) -> object:
     # Minutes without seconds are allowed by the pattern and by no Python parser before 3.13.
     if isinstance(value, str):
         return datetime.fromisoformat(value.removesuffix("Z")[:26]).replace(tzinfo=UTC)
+    # A number would be read as seconds since 1970.
+    if not isinstance(value, datetime):
+        raise ValueError(_A_TIME)  # noqa: TRY004 - pydantic wants a ValueError
     return value
 
 
@@ -71,7 +77,7 @@ IdOut = Annotated[UUID, WithJsonSchema(_UUID_SCHEMA)]
 Time = Annotated[
     datetime,
     BeforeValidator(_as_utc),
-    _match(TIME_PATTERN, "must be an ISO 8601 time in UTC, like 2026-01-15T10:30:00Z"),
+    _match(TIME_PATTERN, _A_TIME),
     WithJsonSchema(_TIME_SCHEMA),
 ]
 """A time that a client gives."""

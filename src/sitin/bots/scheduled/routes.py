@@ -121,7 +121,7 @@ async def list_scheduled_bots(
         ("scheduled_before", scheduled_before),
         ("scheduled_after", scheduled_after),
     ):
-        check_within(field, moment, earliest=now - WINDOW, latest=now + WINDOW)
+        check_within(field, moment, now=now, ahead=WINDOW)
     which = ScheduleFilter(
         join_after=scheduled_after,
         join_before=scheduled_before,
