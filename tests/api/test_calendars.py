@@ -284,17 +284,19 @@ class TestChanging:
         await desk.work()
         assert (await desk.data(path))["status"] == "active"
 
-    async def test_a_provider_that_is_down_changes_nothing(self, desk: Desk) -> None:
+    async def test_nonsense_changes_no_credentials_and_is_told(self, desk: Desk) -> None:
         path = await desk.connect()
         before = await desk.data(path)
         desk.provider.fault("html", "token", times=None)
-        for answer in (
-            await desk.api.client.patch(path, json={}),
-            await desk.api.client.post(f"{path}/sync"),
-            await desk.api.client.post(f"{path}/resubscribe"),
-        ):
-            assert error_of(answer) == UNAVAILABLE
+        assert error_of(await desk.api.client.patch(path, json={})) == UNAVAILABLE
         assert await desk.data(path) == before
+        for what in ("sync", "resubscribe"):
+            assert error_of(await desk.api.client.post(f"{path}/{what}")) == UNAVAILABLE
+            assert (await desk.data(path))["status"] == "error"
+        desk.provider.faults.clear()
+        assert (await desk.api.client.post(f"{path}/sync")).is_success
+        await desk.work()
+        assert (await desk.data(path))["status"] == "active"
 
 
 class TestAsking:
