@@ -327,6 +327,7 @@ async def test_filters(api: Api) -> None:
     assert await found(platform="meet") == [sales]
     assert await found(status="queued,completed") == [sales]
     assert await found(status="queued", meeting_platform="zoom") == []
+    assert (await found(status="joining"), await found(status="in_call")) == ([zoom], [])
     assert await found(status="queued," * 200, meeting_platform="meet," * 200) == [sales]
     assert await found(extra="id:a:b") == [sales]
     assert await found(extra="id:a:b,n:5") == [sales]

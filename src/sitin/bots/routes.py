@@ -146,7 +146,7 @@ async def list_bots(
         created_before=created_before,
         ended_after=ended_after,
         parts=TextParts(bot_name, bot_id, meeting_url),
-        statuses=choices("status", status, BotStatus),
+        statuses=choices("status", _in_full(status), BotStatus),
         platforms=choices("meeting_platform", meeting_platform or platform, Platform),
         extra=conditions(extra),
     )
@@ -321,3 +321,16 @@ def _item(bot: Bot) -> schemas.BotListItem:
         error_code=bot.error_code,
         error_message=bot.error_message,
     )
+
+
+_SHORT = {
+    "joining": BotStatus.JOINING_CALL,
+    "in_call": f"{BotStatus.IN_CALL_NOT_RECORDING},{BotStatus.IN_CALL_RECORDING}",
+}
+"""What the public API's guides call statuses for short."""
+
+
+def _in_full(statuses: str | None) -> str:
+    """A comma list with the short names of statuses spelled out."""
+    names = (name.strip() for name in (statuses or "").split(","))
+    return ",".join(_SHORT.get(name, name) for name in names)
