@@ -28,10 +28,12 @@ _CLOSE_SECONDS = 5
 
 _POOL_SIZE = 4
 
-# What passes by itself. InterfaceError is asyncpg's word for a connection that has closed.
+# What passes by itself. InterfaceError is asyncpg's word for a connection that has closed,
+# InternalClientError what it says when that happens while the pool looks after the connection.
 _PASSING = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
