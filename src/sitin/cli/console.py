@@ -6,6 +6,7 @@ Used by the modules with commands.
 import asyncio
 import json
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -41,7 +42,8 @@ def settings_of_command() -> Settings:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end, on the faster loop where it is there.
 
-    Told to end by SIGTERM it is cancelled, so that it clears away what it has made.
+    Told to end by SIGTERM it is cancelled, so that it clears away what it has made. (Only a
+    process's main thread is told; in another one the caller ends the work.)
     """
     try:
         import uvloop
@@ -53,7 +55,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 async def _cancellable(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await work
 
 
