@@ -3,10 +3,13 @@
 The same with a platform's page and a meeting is in ``tests/e2e``.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import av
 import pytest
+from playwright.async_api import Page
 
 from sitin.contract.codes import EndReason, RecordingMode
 from sitin.contract.events import (
@@ -32,14 +35,45 @@ from sitin.runner.browser import starting_driver
 from sitin.runner.session import Session
 from sitin.runner.spool import Spool, read_spool
 from tests.fakes.meeting import FakeAdapter
-from tests.runner.conftest import HEADLESS_SHELL
+from tests.runner.conftest import ADDRESS, CHROMIUM, HEADLESS_SHELL
 from tests.runner.host import order
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
 ADA = RosterEntry(participant_id="1", name="Ada")
+CALL = (Path(__file__).parent / "capture" / "call.js").read_text()
 SELF = RosterEntry(participant_id="9", name="Note taker", is_self=True)
 SCREEN = RosterEntry(participant_id="2", name="Ada's screen", is_presentation_of="1")
+
+
+_PAGE = """<!doctype html><style>
+body { background: #c00; }
+div { width: 8px; height: 8px; background: black; animation: blink 80ms infinite alternate; }
+@keyframes blink { to { background: white; } }
+</style><div></div>"""
+"""A red page in which something moves, for what stands still is not recorded again."""
+
+
+class PageAdapter(FakeAdapter):
+    """What happens is told, in a page that is there."""
+
+    async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
+        await page.route(ADDRESS, lambda route: route.fulfill(content_type="text/html", body=_PAGE))
+        await page.goto(ADDRESS)
+        await super().join(page, url=url, bot_name=bot_name, mode=mode)
+
+
+class CallAdapter(PageAdapter):
+    """Somebody's sound comes into its page."""
+
+    @property
+    def init_script(self) -> str:
+        return CALL
+
+    async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
+        await super().join(page, url=url, bot_name=bot_name, mode=mode)
+        await page.evaluate("() => call({videos: 0})")
 
 
 def roster(*entries: RosterEntry) -> Roster:
@@ -114,7 +148,7 @@ IN_CALL = (Admitted(), roster(SELF, ADA))
 async def test_an_end_is_called_by_what_had_been_reached(
     tmp_path: Path, told: tuple[MeetingSignal, ...], reason: EndReason, path: list[str]
 ) -> None:
-    adapter = FakeAdapter()
+    adapter = CallAdapter()
     adapter.tell(*told)
     events = await live(tmp_path, adapter, spec(), nothing)
     assert end(events).reason is reason
@@ -123,7 +157,7 @@ async def test_an_end_is_called_by_what_had_been_reached(
 
 
 async def test_it_comes_and_goes_as_the_roster_tells(tmp_path: Path) -> None:
-    adapter = FakeAdapter()
+    adapter = CallAdapter()
     renamed = ADA.model_copy(update={"name": "Ada L."})
     adapter.tell(
         Admitted(),
@@ -175,7 +209,7 @@ async def test_never_admitted_it_gives_up(tmp_path: Path) -> None:
 
 
 async def test_what_may_work_later_is_tried_again(tmp_path: Path) -> None:
-    adapter = FakeAdapter()
+    adapter = CallAdapter()
     adapter.failures = [RetriableError("Not now.", after=0.01), RetriableError("Nor now.")]
     adapter.tell(*IN_CALL, Over(reason=EndReason.MEETING_ENDED))
     order = spec()
@@ -221,3 +255,72 @@ async def test_a_browser_that_does_not_start_is_the_machines_fault(tmp_path: Pat
     )
     assert end(events).reason is EndReason.INTERNAL_ERROR
     assert end(events).message == "The browser /usr/bin/false did not start on this machine."
+
+
+class TracklessAdapter(PageAdapter):
+    """Its page receives no track, whoever is there.
+
+    Others come when the bot, alone until then, has recorded something; the meeting ends when some
+    seconds of it have been recorded with them.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    async def signals(self, page: Page) -> AsyncIterator[MeetingSignal]:
+        del page
+        yield Admitted()
+        yield roster(SELF)
+        await until(lambda: self._recorded("audio.flac") > 0)
+        yield roster(SELF, ADA)
+        await until(lambda: self._pictures() >= 25)
+        yield Over(reason=EndReason.MEETING_ENDED)
+
+    def _recorded(self, name: str) -> int:
+        path = self._directory / "capture" / name
+        return path.stat().st_size if path.exists() else 0
+
+    def _pictures(self) -> int:
+        try:
+            return len(reds(self._directory / "capture" / "video.mp4"))
+        except (OSError, av.FFmpegError):
+            return 0
+
+
+def reds(video: Path) -> list[bool]:
+    """Of every picture whether it is as red as the page."""
+    with av.open(str(video)) as container:
+        pictures = [one.to_ndarray(format="rgb24") for one in container.decode(video=0)]
+    means = [picture.reshape(-1, 3).mean(axis=0) for picture in pictures]
+    return [bool(red > 150 and green < 60 and blue < 60) for red, green, blue in means]
+
+
+@pytest.mark.parametrize(
+    ("browser", "joins"),
+    [
+        (BrowserSpec(path=CHROMIUM), 1),
+        (BrowserSpec(path=CHROMIUM, lean_path=HEADLESS_SHELL), 2),
+    ],
+    ids=["in the same browser", "with one that records tabs"],
+)
+async def test_alone_it_waits_for_others_to_see_whether_there_are_tracks(
+    tmp_path: Path, browser: BrowserSpec, joins: int
+) -> None:
+    adapter = TracklessAdapter(tmp_path)
+    asked = spec(browser=browser, recording_mode=RecordingMode.SPEAKER_VIEW)
+    events = await live(tmp_path, adapter, asked, nothing)
+    ended = end(events)
+    assert ended.reason is EndReason.MEETING_ENDED
+    assert len(adapter.joins) == joins
+    # To a customer it was in the call all the time.
+    assert statuses(events) == [
+        "joining_call",
+        "in_call_not_recording",
+        "in_call_recording",
+        "call_ended",
+    ]
+    assert ended.recording is not None
+    pictures = await asyncio.to_thread(reds, tmp_path / "output.mp4")
+    assert len(pictures) >= 25
+    assert all(pictures), "of the tab from its first picture on"

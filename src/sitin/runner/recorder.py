@@ -1,13 +1,14 @@
 """The capture of one call: link to the page, choice of strategy, engine. For the session."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, ElementHandle, Page
 
 from sitin.contract.codes import RecordingMode
 from sitin.contract.meeting import MeetingAdapter, Sources
@@ -73,6 +74,8 @@ class Recorder:
         self._known: list[Item] = []
         self._untappable = ""
         self._tracks_known = asyncio.Event()
+        self._decided = False
+        self._hiding: ElementHandle | None = None
         self.on_heard: Callable[[], None] = lambda: None
         self.names: dict[str, str] = {}
         self.kind = _kind(spec)
@@ -106,23 +109,61 @@ class Recorder:
         Returns once recording; waits a moment for the page's tracks, which come with its admission.
         Raises ``TabNeededError``.
         """
+        await self._choose()
+        await self._begin(page)
+        self.recorded = True
+
+    async def look_again(self, page: Page) -> None:
+        """Somebody is there besides the bot: only now does a page show whether it has tracks.
+
+        To a bot that was alone until now. Where there are none, nobody was heard or seen in what it
+        has recorded: the recording begins anew, of the tab. Raises ``TabNeededError``.
+        """
+        if not self.recorded or self._decided:
+            return
+        try:
+            await self._choose()
+        except TabNeededError:
+            await self._discard()
+            raise
+        if self.kind is Kind.TAB:
+            await self._discard()
+            await self._begin(page)
+
+    async def _choose(self) -> None:
+        """Whether tracks or the tab are recorded, as far as that shows while the bot is alone."""
         if self.kind is not Kind.TAB:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._tracks_known.wait(), _TRACKS_WITHIN)
             alone = not self.names
-            why = self._untappable or ("" if alone or self._has_tracks() else "the page has none")
+            has_tracks = self._tracks_known.is_set()
+            why = self._untappable or ("" if alone or has_tracks else "the page has none")
             if why:
                 log.warning("tracks cannot be taken, the tab is recorded", why=why)
                 self.kind = Kind.TAB
                 if not self.records_tabs:
                     raise TabNeededError
-        await self._begin(page, self.kind)
-        self.recorded = True
+            elif not has_tracks:
+                return
+        self._decided = True
 
-    def _has_tracks(self) -> bool:
-        return any(isinstance(one, TrackReport) for one in self._known)
+    async def _discard(self) -> None:
+        """End the recording, and leave nothing of it."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await asyncio.to_thread(engine.finish, time.time())
+        for directory in (self._directory / CAPTURE, self._screenshots):
+            shutil.rmtree(directory, ignore_errors=True)
+        if self._hiding is not None:
+            await self._hiding.evaluate("style => style.remove()")
+            self._hiding = None
 
-    async def _begin(self, page: Page, kind: Kind) -> None:
+    @property
+    def _screenshots(self) -> Path:
+        return self._directory / "screenshots"
+
+    async def _begin(self, page: Page) -> None:
+        kind = self.kind
         capture = self._directory / CAPTURE
         capture.mkdir(exist_ok=True)
         if kind is Kind.TAB:
@@ -130,14 +171,14 @@ class Recorder:
             self._tab = await TabRecording.begin(page)
             origin = self._tab.origin
         else:
-            await page.add_style_tag(content=_HIDE)
+            self._hiding = await page.add_style_tag(content=_HIDE)
             origin = time.time()
         (capture / "start.json").write_text(
             CaptureStart(origin=origin, kind=kind).model_dump_json()
         )
         settings = CaptureSettings(
             directory=capture,
-            screenshots=self._directory / "screenshots",
+            screenshots=self._screenshots,
             origin=origin,
             kind=kind,
             longest=self._spec.timeouts.recording + _MARGIN,
@@ -164,6 +205,8 @@ class Recorder:
             await self._tab.end()
         await self._link.flush(_LAST_BATCH)
         await asyncio.to_thread(self._engine.finish, end)
+        if self._engine.lost_batches:
+            log.warning("the capture fell behind the page", lost_batches=self._engine.lost_batches)
 
     async def close(self) -> None:
         """Close the link."""
@@ -187,15 +230,16 @@ class Recorder:
                 log.warning("problem in the page", what=item.what)
             else:
                 media.append(item)
-        if self._engine is not None:
-            self._engine.put(media)
-        else:
-            self._known += media
-            self._forget_early_media()
+        if not self._decided:
             refusal = next((one for one in media if isinstance(one, UntappableReport)), None)
             self._untappable = refusal.why if refusal else self._untappable
-            if self._has_tracks() or self._untappable:
+            if self._untappable or any(isinstance(one, TrackReport) for one in media):
                 self._tracks_known.set()
+        if self._engine is not None:
+            self._engine.put(media)
+        if self._engine is None or not self._decided:
+            self._known += media
+            self._forget_early_media()
 
     def _forget_early_media(self) -> None:
         """Of frames that come before the recording starts, the last are enough to begin with."""

@@ -16,6 +16,16 @@ from sitin.contract.meeting import Roster
 from sitin.runner.browser import snapshot
 from sitin.runner.spool import Spool
 
+_UP_TO_RECORDING = frozenset(
+    {
+        BotStatus.IN_WAITING_ROOM,
+        BotStatus.IN_WAITING_FOR_HOST,
+        BotStatus.IN_CALL_NOT_RECORDING,
+        BotStatus.IN_CALL_RECORDING,
+    }
+)
+"""What a bot that has once recorded does not go back to, should it come in again."""
+
 
 class Report:
     """Writes a bot's events, each once."""
@@ -24,14 +34,16 @@ class Report:
         self._spool = spool
         self._files = files
         self._status: BotStatus | None = None
+        self._has_recorded = False
         self._snapshots = 0
         self.people: dict[str, str] = {}
         """Names of those in the meeting besides the bot, by participant."""
 
     def reach(self, status: BotStatus, message: str | None = None) -> None:
         """The bot has reached a status."""
-        if status is not self._status:
+        if status is not self._status and not (self._has_recorded and status in _UP_TO_RECORDING):
             self._status = status
+            self._has_recorded |= status is BotStatus.IN_CALL_RECORDING
             self._spool.append(StatusReached(status=status, message=message))
 
     def roster(self, roster: Roster) -> None:

@@ -143,6 +143,8 @@ class Visit:
                 self._recorder.names = self._report.people
                 if self._attendance is not None:
                     self._attendance.present(self._report.people.keys(), time.monotonic())
+                if self._report.people:
+                    await self._recorder.look_again(page)
             case Sources():
                 self._recorder.sources(signal)
             case DominantSpeaker():
