@@ -57,6 +57,8 @@ class Case:
     follow: Follow = nothing
     visit: str = ""
     """How the visit of a bot that was in the call ended, as the meeting saw it."""
+    visits: int | None = None
+    """How often it asked to be let in, where that is more than once."""
     says: str = ""
     """A part of the error's sentence; the code's own where nothing is given."""
 
@@ -119,6 +121,7 @@ CASES = {
         EndReason.CANNOT_JOIN_MEETING,
         {"admission": {"answer": "connection_problem"}},
         says="does not let this guest join",
+        visits=3,
     ),
     "cannot join": Case(
         "meeting_error failed",
@@ -199,6 +202,8 @@ async def test_it_ends_with_the_statuses_and_the_code_of_its_reason(
     assert details["error_message"] == bot.last_word["error_message"]
     assert (case.says or CODE_TEXTS[case.code].sentence) in details["error_message"]
     assert details["audio"] is None
+    if case.visits is not None:
+        assert len(ended.meeting.state.visits) == case.visits
 
 
 @pytest.mark.parametrize(

@@ -134,12 +134,18 @@ async def test_only_the_visible_captcha_is_large(hold: Hold, arrive: Arrive) -> 
 
 async def test_dialogs_stand_in_the_way_until_dismissed(hold: Hold, arrive: Arrive) -> None:
     meeting = await hold(
-        prejoin={"dialogs": ["devices", "got_it"], "name_field": "plain", "join_button": "Join now"}
+        prejoin={
+            "dialogs": ["devices", "got_it", "escape"],
+            "name_field": "plain",
+            "join_button": "Join now",
+        }
     )
     guest = await arrive(meeting)
     for button in ("Continue without microphone and camera", "Got it"):
         await guest.sees('[role="dialog"][aria-modal="true"]')
         await guest.page.get_by_role("button", name=button).click()
+    await guest.sees('[role="dialog"][aria-label="Others may see your video differently"]')
+    await guest.page.keyboard.press("Escape")
     assert await guest.page.locator('[role="dialog"]').count() == 0
     await guest.ask(button="Join now")
     await meeting.joined()

@@ -186,7 +186,7 @@ class Entrance(StrEnum):
 class PreJoin(Frozen):
     """Variants of the page before the call."""
 
-    dialogs: tuple[Literal["devices", "got_it"], ...] = ()
+    dialogs: tuple[Literal["devices", "got_it", "escape"], ...] = ()
     """Dismissable dialogs, in order: "Continue without microphone and camera", "Got it"."""
     name_field: Literal["label", "placeholder", "plain"] = "label"
     """Whether the name field is known by its aria-label, its placeholder, or by being there."""

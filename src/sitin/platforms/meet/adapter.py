@@ -43,17 +43,17 @@ _ASK_AGAIN = 2.0
 """Seconds after which the join button is pressed again when nothing has happened."""
 _ASK_WITHIN = 30.0
 """Seconds for the page to say something after the bot has asked to join."""
+_SWITCH_TRIES = 5
+"""Clicks on a switch that does not turn off at the first; as attendee does."""
 
+_NOT_LET_IN = "Google Meet does not let this guest join the meeting."
 _OVER: dict[State, tuple[EndReason, str | None]] = {
     State.DENIED: (EndReason.BOT_NOT_ACCEPTED, None),
     State.NO_RESPONSE: (
         EndReason.TIMEOUT_WAITING_TO_START,
         "Nobody in the meeting answered the bot's request to join.",
     ),
-    State.BLOCKED: (
-        EndReason.CANNOT_JOIN_MEETING,
-        "Google Meet does not let this guest join the meeting.",
-    ),
+    State.BLOCKED: (EndReason.CANNOT_JOIN_MEETING, _NOT_LET_IN),
     State.LOGIN_REQUIRED: (EndReason.LOGIN_REQUIRED, None),
     State.NOT_FOUND: (EndReason.INVALID_MEETING_URL, None),
     State.CAPTCHA: (
@@ -82,6 +82,8 @@ class MeetAdapter:
         self._signals: asyncio.Queue[MeetingSignal] = asyncio.Queue()
         self._said = asyncio.Event()
         self._ended = asyncio.Event()
+        self._joining = False
+        self._blocked = False
 
     @property
     def capabilities(self) -> PlatformCapabilities:
@@ -99,6 +101,9 @@ class MeetAdapter:
     async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
         """Open the meeting, give the name, ask to join; returns once the page has taken notice."""
         del mode
+        self._said.clear()
+        self._ended.clear()
+        self._blocked, self._joining = False, True
         try:
             response = await page.goto(
                 f"{url}?hl=en", wait_until="domcontentloaded", timeout=_OPEN_WITHIN
@@ -116,6 +121,9 @@ class MeetAdapter:
             await self._unless_over(self._knock(page, bot_name))
         except PlaywrightTimeoutError as error:
             raise RetriableError("Google Meet's page did not take what was entered.") from error
+        if self._blocked:
+            raise RetriableError(_NOT_LET_IN)
+        self._joining = False
 
     async def _unless_over(self, doing: Coroutine[None, None, None]) -> None:
         """Do it until the page says that there is nothing to be done: a CAPTCHA takes no click."""
@@ -147,11 +155,7 @@ class MeetAdapter:
         await _dismiss(page)
         await field.fill(bot_name)
         log.info("step", step=JoinStep.NAME_GIVEN)
-        switches = [f'[aria-label="{label}"]' for label in facts.TURN_OFF]
-        if await page.locator(", ".join(switches)).count():
-            for switch in switches:
-                if await page.locator(switch).count():
-                    await page.locator(switch).first.click()
+        await _turn_off(page)
 
     async def _ask(self, page: Page) -> None:
         deadline = asyncio.get_running_loop().time() + _ASK_WITHIN
@@ -247,6 +251,10 @@ class MeetAdapter:
         if not self._ended.is_set():
             self._ended.set()
             self._said.set()
+            if state is State.BLOCKED and self._joining:
+                # Another try may be let in, as others have found: ``join`` says so.
+                self._blocked = True
+                return
             reason, message = _OVER[state]
             self._signals.put_nowait(Over(reason=reason, message=message))
 
@@ -277,12 +285,34 @@ def _first(page: Page, selectors: tuple[str, ...]) -> Locator:
 async def _dismiss(page: Page) -> None:
     """Close the dialogs that stand before the form, if any does."""
     # One question for all of them: each costs the bot's start some 30 ms of a core.
-    button = page.get_by_role("button", name=_DISMISS).first
-    for _ in facts.DISMISS:
-        if not await button.is_visible():
+    button = page.get_by_role("button", name=_DISMISS)
+    anything = button.or_(page.locator(facts.DIALOG)).first
+    for _ in (*facts.DISMISS, facts.DIALOG):
+        if not await anything.is_visible():
             return
         with suppress(PlaywrightTimeoutError):
-            await button.click(timeout=1000)
+            if await button.first.is_visible():
+                await button.first.click(timeout=1000)
+            else:
+                await page.keyboard.press("Escape")
+
+
+async def _turn_off(page: Page) -> None:
+    """Turn the microphone and the camera off, and see that they are."""
+    switches = [f'[aria-label="{label}"]' for label in facts.TURN_OFF]
+    # One question for both; none is there where the machine has neither.
+    if not await page.locator(", ".join(switches)).count():
+        return
+    for selector in switches:
+        switch = page.locator(selector).first
+        for _ in range(_SWITCH_TRIES):
+            if not await switch.count():
+                break
+            with suppress(PlaywrightTimeoutError):
+                await switch.click(timeout=1000)
+                await switch.wait_for(state="detached", timeout=500)
+        else:
+            log.warning("a switch does not turn off", switch=selector)
 
 
 async def _agree(page: Page) -> None:

@@ -97,6 +97,7 @@ END_TEXTS: tuple[TextRule, ...] = (
     TextRule(State.ENDED, "The call ended", "M"),
     TextRule(State.ENDED, "Meeting ended", "V"),
     TextRule(State.ENDED, "Call ended", "V"),
+    TextRule(State.ENDED, "Connection lost", "V"),
     TextRule(State.ENDED, "You left the meeting", "A"),
 )
 CAPTCHA_FRAME = 'iframe[src*="recaptcha"]'
@@ -120,6 +121,8 @@ DISMISS = (
     "Got it",
 )
 """Buttons of dialogs before the call, by text [S M M2]."""
+DIALOG = '[role="dialog"][aria-modal="true"][aria-label="Others may see your video differently"]'
+"""A dialog before the call whose button nobody wrote down; Escape closes it [A]."""
 TURN_OFF = ("Turn off microphone", "Turn off camera")
 """Labels of what is still on [A]."""
 JOIN_TEXTS = (

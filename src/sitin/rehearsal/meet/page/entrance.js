@@ -21,8 +21,9 @@ export function showPreJoin({ options, captcha }, ask) {
         h(
           "div",
           { class: "switches" },
-          microphone(options.microphone_on),
-          camera(options.camera_on),
+          // What is chosen here holds in the call.
+          microphone(options.microphone_on, (on) => (options.microphone_on = on)),
+          camera(options.camera_on, (on) => (options.camera_on = on)),
           iconButton("Backgrounds and effects", "effects", () => {}, { "data-participant-id": "visual_effects" }),
         ),
       ),
@@ -120,18 +121,24 @@ function showDialogs(kinds) {
   if (!kind) return;
   const dialogs = {
     devices: ["Microphone and camera", "May people hear and see you?", "Continue without microphone and camera"],
-    got_it: ["Others may see your video differently", "Your picture may be cut for others.", "Got it"],
+    got_it: ["Your picture", "Others may see it cut.", "Got it"],
+    escape: ["Others may see your video differently", "Your picture may be cut for others.", null],
   };
   const [label, text, button] = dialogs[kind];
-  const element = dialog(
-    label,
-    h("p", {}, text),
-    textButton(button, () => {
-      element.remove();
-      showDialogs(kinds);
-    }),
-  );
+  const close = () => {
+    element.remove();
+    showDialogs(kinds);
+  };
+  const element = dialog(label, h("p", {}, text), ...(button ? [textButton(button, close)] : []));
   document.getElementById("root").append(element);
+  if (!button) {
+    const pressed = ({ key, isTrusted }) => {
+      if (key !== "Escape" || !isTrusted) return;
+      document.removeEventListener("keydown", pressed);
+      close();
+    };
+    document.addEventListener("keydown", pressed);
+  }
 }
 
 function visibleCaptcha() {
