@@ -1,6 +1,7 @@
 """The operator's commands, as they are typed."""
 
 import asyncio
+import json
 import signal
 import socket
 import stat
@@ -63,7 +64,7 @@ async def test_a_port_in_use_is_one_sentence_and_nothing_written(machine: Machin
     assert code == 1
     assert output == ""
     assert errors.count("\n") == 1
-    assert f"127.0.0.1:{port}" in errors
+    assert f"Cannot listen on 127.0.0.1:{port} (Address already in use): stop " in errors
     assert "--port" in errors
     assert not machine.data_dir.exists()
 
@@ -158,6 +159,23 @@ async def test_the_doctor_says_what_to_do(machine: Machine) -> None:
         "database",
         "storage",
         "port",
+        "demo",
     ]
     assert "SITIN_BROWSER_PATH" in lines[0], errors
     assert lines[4].startswith("ok")
+
+
+async def test_the_doctor_starts_the_browser_as_a_bot_does(
+    machine: Machine, reachable_path: Path
+) -> None:
+    broken = reachable_path / "chromium"
+    broken.write_text("#!/bin/sh\n[ $1 = --version ] && echo Chromium 1\n")
+    broken.chmod(0o755)
+    found = {}
+    for name, path in (("whole", "/usr/bin/chromium"), ("broken", str(broken))):
+        _, output, _ = await machine.run("doctor", "--json", SITIN_BROWSER_PATH=path)
+        found[name] = {one["what"]: one for one in json.loads(output)}["browser"]
+    assert found["whole"]["well"], found["whole"]
+    assert found["whole"]["told"].endswith(", started")
+    assert not found["broken"]["well"]
+    assert f"{broken} did not start on this machine" in found["broken"]["told"]

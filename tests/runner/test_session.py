@@ -30,6 +30,7 @@ from sitin.contract.meeting import (
     Unexpected,
     Waiting,
 )
+from sitin.contract.recording import ArtifactKind
 from sitin.contract.spec import BotSpec, BrowserSpec, Timeouts
 from sitin.runner.browser import starting_driver
 from sitin.runner.session import Session
@@ -324,3 +325,18 @@ async def test_alone_it_waits_for_others_to_see_whether_there_are_tracks(
     pictures = await asyncio.to_thread(reds, tmp_path / "output.mp4")
     assert len(pictures) >= 25
     assert all(pictures), "of the tab from its first picture on"
+
+
+async def test_sound_alone_is_kept_of_a_tab_where_no_more_is_asked_for(tmp_path: Path) -> None:
+    adapter = PageAdapter()
+    adapter.tell(*IN_CALL)
+    asked = spec(
+        browser=BrowserSpec(path=CHROMIUM),
+        timeouts=Timeouts(waiting_room=60, no_one_joined=60, silence=2, recording=3600),
+    )
+    ended = end(await live(tmp_path, adapter, asked, nothing))
+    assert ended.reason is EndReason.NO_SPEAKER
+    assert ended.recording is not None
+    kinds = {one.kind for one in ended.recording.files}
+    assert ArtifactKind.AUDIO in kinds
+    assert not kinds & {ArtifactKind.VIDEO, ArtifactKind.SCREENSHOT}

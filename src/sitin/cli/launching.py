@@ -18,6 +18,10 @@ from sitin.runner.supervisor import Supervisor as BotProcesses
 
 _STARTED_WITHIN = 30.0
 """Seconds for an interpreter that does nothing; a busy machine takes two."""
+_OPENED_WITHIN = 60.0
+"""Seconds for a browser to open and close; a busy machine takes five."""
+_NOBODY = UUID(int=0)
+"""A bot that there is not."""
 
 
 def browser_spec(settings: Settings) -> BrowserSpec:
@@ -71,16 +75,45 @@ async def _version(path: Path) -> str:
     return output.decode(errors="replace").strip()
 
 
+async def try_browsers(settings: Settings) -> str:
+    """Start them as a bot's is started, too; takes some seconds. Raises ``OperatorError``."""
+    versions = await check_browsers(settings)
+    isolation.check()
+    spec = browser_spec(settings)
+    for path in filter(None, (spec.path, spec.lean_path)):
+        trial = ["-m", "sitin.runner.trial", spec.model_dump_json(), path]
+        failure = await _as_a_bot(trial, within=_OPENED_WITHIN)
+        if failure is not None:
+            raise OperatorError(
+                f"{failure.rstrip('.')}: run it with --headless to see why, and reinstall it or "
+                "set SITIN_BROWSER_PATH to another."
+            )
+    return f"{versions}, started"
+
+
 async def check_isolation() -> str:
     """Start an interpreter as a bot's is started; what keeps it apart, as a sentence's end.
 
     Raises ``OperatorError``.
     """
     isolation.check()
-    identity = isolation.identity_for(UUID(int=0))
-    if identity is None:
+    if isolation.identity_for(_NOBODY) is None:
         return "bots run as this user and may read what it may read; as root each has its own"
-    command = isolation.confined([sys.executable, "-I", "-c", "import sitin"], identity)
+    failure = await _as_a_bot(["-c", "import sitin"], within=_STARTED_WITHIN)
+    if failure is not None:
+        raise OperatorError(
+            f"Bots cannot run as users of their own here ({failure}): install sitin where every "
+            "user may read it, or run it as another user than root."
+        )
+    return "every bot runs as a user of its own"
+
+
+async def _as_a_bot(arguments: list[str], *, within: float) -> str | None:
+    """Run the interpreter as a bot's; what it said at last when that failed."""
+    command = [sys.executable, "-I", *arguments]
+    identity = isolation.identity_for(_NOBODY)
+    if identity is not None:
+        command = isolation.confined(command, identity)
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -90,16 +123,13 @@ async def check_isolation() -> str:
         env={"PATH": os.environ.get("PATH", os.defpath)},
     )
     try:
-        async with asyncio.timeout(_STARTED_WITHIN):
+        async with asyncio.timeout(within):
             _, said = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        said = b"it did not start in time"
-    if process.returncode != 0:
-        why = said.decode(errors="replace").strip().splitlines()
-        raise OperatorError(
-            f"Bots cannot run as users of their own here ({why[-1] if why else 'no reason given'}):"
-            " install sitin where every user may read it, or run it as another user than root."
-        )
-    return "every bot runs as a user of its own"
+        return "it did not start in time"
+    if process.returncode == 0:
+        return None
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no reason given"

@@ -210,9 +210,11 @@ def _listening(host: str, port: int) -> Any:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        # Python's own text repeats the address.
+        why = str(error.strerror or error).partition(" (")[0]
         raise OperatorError(
-            f"Cannot listen on {host}:{port} ({error.strerror or error}): stop what uses it, or "
-            "choose another with --port."
+            f"Cannot listen on {host}:{port} ({why}): stop what uses it, or choose another with "
+            "--port."
         ) from None
     with listener:
         yield listener

@@ -182,6 +182,7 @@ class Recorder:
             origin=origin,
             kind=kind,
             longest=self._spec.timeouts.recording + _MARGIN,
+            pictures=self._spec.recording_mode is not RecordingMode.AUDIO_ONLY,
         )
         around = Surroundings(
             table=self._table,

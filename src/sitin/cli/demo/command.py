@@ -21,7 +21,7 @@ from sitin.accounts.service import team_named
 from sitin.bots.models import Bot
 from sitin.cli.demo.outcome import Outcome, local_name
 from sitin.cli.demo.receiver import Receiver, receiving
-from sitin.cli.demo.show import Progress, print_outcome
+from sitin.cli.demo.show import Progress, print_links, print_outcome
 from sitin.cli.installation import DEFAULT_TEAM, Installation, installation
 from sitin.cli.settings import Settings
 from sitin.cli.wiring import running_service
@@ -62,6 +62,7 @@ async def hold(
                 for problem in problems:
                     console.print(problem, style="bold red")
                 if keep:
+                    print_links(console, outcome)
                     await _keep_serving(console, client, install)
     return 1 if problems else 0
 

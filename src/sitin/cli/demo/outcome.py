@@ -21,6 +21,9 @@ _NAMES = {
     "transcription": "output_transcription.json",
 }
 """The artifacts of a bot's details and the files they are kept as."""
+_TOLERANCE = 1.5
+"""Seconds by which a file may differ from what is told of it: that is rounded to whole seconds, and
+a picture that stands still is repeated once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,10 @@ class Outcome:
         ]
         if len(self.receiver.events("bot.completed")) != 1:
             problems.append("The webhook bot.completed did not arrive once.")
-        if len(self.receiver.callbacks) != 1:
-            problems.append("The callback did not arrive once.")
+        if [(one["event"], one["data"]["bot_id"]) for one in self.receiver.callbacks] != [
+            ("bot.completed", self.bot["bot_id"])
+        ]:
+            problems.append("The callback did not tell once that the bot has completed.")
         if self.receiver.refused:
             problems.append(f"{len(self.receiver.refused)} requests carried a wrong signature.")
         if "in_call_recording" not in [one["code"] for one in self.statuses]:
@@ -119,12 +124,20 @@ class Outcome:
 
     def _invalid(self) -> list[str]:
         problems = []
-        if "video" in self.files and not _is_video(self.files["video"]):
-            problems.append("The video is no H.264 and AAC in MP4 that decodes.")
-        if "audio" in self.files and not _is_sound(self.files["audio"]):
-            problems.append("The audio is no FLAC that decodes.")
+        seconds = float(self.bot["duration_seconds"] or 0)
+        if "video" in self.files and not _is_video(self.files["video"], seconds):
+            problems.append("The video is no MP4 with H.264 and AAC that plays from start to end.")
+        if "audio" in self.files and not _is_sound(self.files["audio"], seconds):
+            problems.append("The audio is no FLAC that plays from start to end.")
+        speakers = {turn.speaker for turn in self.truth.turns}
+        if len(self.participants) < len(speakers) or not all(
+            _is_sound(path, seconds) for path in self.participants
+        ):
+            problems.append("Not everybody who spoke has a FLAC of their own that plays.")
+        if "raw_transcription" in self.files and not _is_json(self.files["raw_transcription"]):
+            problems.append("The raw transcription is no JSON.")
         present = {one.name for one in self.truth.attendance}
-        if not {turn.speaker for turn in self.truth.turns} <= set(self.spoke):
+        if not speakers <= set(self.spoke):
             problems.append("Somebody who spoke is missing from the diarization.")
         if not self.utterances:
             problems.append("The transcript is empty.")
@@ -138,20 +151,42 @@ def local_name(artifact: str) -> str | None:
     return _NAMES.get(artifact)
 
 
-def _is_video(path: Path) -> bool:
+def _is_video(path: Path, seconds: float) -> bool:
     try:
         with av.open(str(path)) as container:
             kinds = {stream.codec_context.name for stream in container.streams}
-            frames = sum(1 for _ in container.decode(video=0))
+            last = max((frame.time or 0.0 for frame in container.decode(video=0)), default=0.0)
     except av.FFmpegError:
         return False
-    return kinds == {"h264", "aac"} and frames > 0
+    return kinds == {"h264", "aac"} and abs(last - seconds) <= _TOLERANCE and _starts_fast(path)
 
 
-def _is_sound(path: Path) -> bool:
+def _starts_fast(path: Path) -> bool:
+    """Whether what a player has to know stands before the pictures."""
+    with path.open("rb") as file:
+        while header := file.read(8):
+            size, name = int.from_bytes(header[:4], "big"), header[4:]
+            if name in (b"moov", b"mdat"):
+                return name == b"moov"
+            file.seek(size - 8, 1)
+    return False
+
+
+def _is_sound(path: Path, seconds: float) -> bool:
     try:
         with av.open(str(path)) as container:
-            name = container.streams.audio[0].codec_context.name
-            return name == "flac" and any(True for _ in container.decode(audio=0))
+            stream = container.streams.audio[0]
+            samples = sum(frame.samples for frame in container.decode(stream))
+            return (
+                stream.codec_context.name == "flac"
+                and abs(samples / stream.codec_context.sample_rate - seconds) <= _TOLERANCE
+            )
     except av.FFmpegError:
+        return False
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes()))
+    except ValueError:
         return False

@@ -72,9 +72,17 @@ class Progress:
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
     """Status history, who spoke how long, the transcript, the artifacts."""
-    for part in (_statuses(outcome), _speakers(outcome), _transcript(outcome), _files(outcome)):
-        console.print(part)
+    parts = (_statuses(outcome), _speakers(outcome), _transcript(outcome), _files(outcome))
+    for part in parts:
+        console.print(part, soft_wrap=part is parts[-1])
         console.print()
+
+
+def print_links(console: Console, outcome: Outcome) -> None:
+    """The service's own signed addresses of the artifacts, while it goes on."""
+    console.print("Its artifacts, without the key:")
+    for name in outcome.files:
+        console.print(f"  {name:18}{outcome.bot[name]}", soft_wrap=True, highlight=False)
 
 
 def _statuses(outcome: Outcome) -> RenderableType:
@@ -114,9 +122,9 @@ def _files(outcome: Outcome) -> RenderableType:
     rows = [*outcome.files.items(), *(("participant", path) for path in outcome.participants)]
     lines = [Text(f"Artifacts in {rows[0][1].parent}", style="italic")] if rows else []
     for name, path in rows:
-        link = Text(f"{path.parent.name}/{path.name}" if name == "participant" else path.name)
-        link.stylize(f"link {path.as_uri()}")
-        lines.append(Text(f"  {name:18}") + link)
+        # The link is for terminals that know them; elsewhere the path is one to copy.
+        link = Text(str(path), style=f"link {path.as_uri()}", no_wrap=True)
+        lines.append(Text(f"  {name:18}", no_wrap=True) + link)
     return Group(*lines)
 
 

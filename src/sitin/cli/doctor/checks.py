@@ -13,7 +13,7 @@ from datetime import timedelta
 import psutil
 
 from sitin.cli.installation import installation
-from sitin.cli.launching import check_browsers, check_isolation
+from sitin.cli.launching import check_isolation, try_browsers
 from sitin.cli.settings import Settings
 from sitin.contract.failures import AdapterError
 from sitin.contract.storage import ObjectNotFoundError
@@ -47,13 +47,14 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, whatever one of the looks finds."""
     looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
-        ("browser", check_browsers),
+        ("browser", try_browsers),
         ("isolation", _isolation),
         ("memory", _memory),
         ("disk", _disk),
         ("database", _database),
         ("storage", _storage),
         ("port", _port),
+        ("demo", _demo),
     ]
     return [await _look(what, look, settings) for what, look in looks]
 
@@ -133,3 +134,9 @@ async def _port(_settings: Settings) -> str:
         except OSError:
             return f"{_PORT} is in use: by this service, or choose another with --port"
     return f"{_PORT} is free"
+
+
+async def _demo(_settings: Settings) -> str:
+    if shutil.which("espeak-ng") is None:
+        return "espeak-ng is not installed: only sitin demo without --speech needs it"
+    return "espeak-ng speaks for its participants"

@@ -48,6 +48,8 @@ class CaptureSettings:
     kind: Kind
     longest: float
     """Seconds of recording at most."""
+    pictures: bool = True
+    """False where sound alone is asked for, whatever it is taken from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,9 +157,11 @@ class TabCapture:
     def __init__(self, settings: CaptureSettings, around: Surroundings) -> None:
         self._settings = settings
         self._around = around
-        self._mp4 = LiveMp4(settings.directory / "video.mp4", longest=settings.longest)
-        self._pictures = PictureWriter(self._mp4, settings.screenshots)
-        self._mix = MixFiles(settings, self._mp4)
+        self._pictures = mp4 = None
+        if settings.pictures:
+            mp4 = LiveMp4(settings.directory / "video.mp4", longest=settings.longest)
+            self._pictures = PictureWriter(mp4, settings.screenshots)
+        self._mix = MixFiles(settings, mp4)
         self._lane = Lane()
         self._taken = 0
         self._voices = Voices(settings.directory, settings.origin, around.table, self._heard)
@@ -196,6 +198,8 @@ class TabCapture:
     def _write(self, pieces: Sequence[_Picture | Chunk]) -> None:
         for piece in pieces:
             if isinstance(piece, _Picture):
+                if self._pictures is None:
+                    continue
                 frame = EncodedVideo(0, piece.key, 0, 0.0, WIDTH, HEIGHT, piece.data)
                 self._pictures.pass_through(frame, piece.seconds)
             else:
