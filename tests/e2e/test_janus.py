@@ -113,6 +113,9 @@ class RoomAdapter:
         while True:
             yield await self._signals.get()
 
+    async def arrange(self, page: Page, mode: RecordingMode) -> None:
+        del page, mode
+
     def receive(self, message: str | bytes) -> None:
         people = _PEOPLE.validate_json(message)
         sources = {one: MediaSource(participant_id=one) for one in people}

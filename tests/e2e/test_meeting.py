@@ -253,11 +253,12 @@ async def test_a_gallery_is_what_a_person_would_see(
     customer: Customer, hold: Hold, tmp_path: Path
 ) -> None:
     meeting = await hold(
+        prejoin={"layout": "sidebar"},
         timeline=[
             {"at": 3, "do": "say", "who": "Ada Martin", "text": "Can everybody see everybody?"},
             {"at": 7, "do": "say", "who": "Ben Okafor", "text": "All of us at the same time."},
             {"at": 11, "do": "end"},
-        ]
+        ],
     )
     bot = await customer.send(meeting.url, recording_mode="gallery_view")
     details = await bot.over()

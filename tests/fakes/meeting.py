@@ -35,6 +35,7 @@ class FakeAdapter:
     Attributes:
         joins: Every ``join``, failed ones too.
         failures: What the next ``join``s raise, one each.
+        arranged: For what it was asked to lay the call out.
         received: What the page script has emitted.
         left: How often it took its leave.
     """
@@ -45,6 +46,7 @@ class FakeAdapter:
         self._over = False
         self.joins: list[Joining] = []
         self.failures: list[AdapterError] = []
+        self.arranged: list[RecordingMode] = []
         self.received: list[str | bytes] = []
         self.left = 0
 
@@ -82,6 +84,10 @@ class FakeAdapter:
             yield signal
             if isinstance(signal, Over):
                 return
+
+    async def arrange(self, page: Page, mode: RecordingMode) -> None:
+        del page
+        self.arranged.append(mode)
 
     def receive(self, message: str | bytes) -> None:
         self.received.append(message)

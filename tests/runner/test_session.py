@@ -314,6 +314,7 @@ async def test_alone_it_waits_for_others_to_see_whether_there_are_tracks(
     ended = end(events)
     assert ended.reason is EndReason.MEETING_ENDED
     assert len(adapter.joins) == joins
+    assert adapter.arranged == [RecordingMode.SPEAKER_VIEW]
     # To a customer it was in the call all the time.
     assert statuses(events) == [
         "joining_call",

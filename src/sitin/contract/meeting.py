@@ -154,6 +154,13 @@ class MeetingAdapter(Protocol):
         """What happens from then on, until ``Over``."""
         ...
 
+    async def arrange(self, page: Page, mode: RecordingMode) -> None:
+        """Lay the call out as this way of recording shows it, for a tab that is recorded.
+
+        Never raises: what the page does not offer stays as it is.
+        """
+        ...
+
     def receive(self, message: str | bytes) -> None:
         """Take a message that the page script has emitted. It is untrusted."""
         ...

@@ -202,6 +202,8 @@ class PreJoin(Frozen):
     camera_on: bool = True
     audio_elements: bool = True
     """False is Meet's variant without ``<audio>`` elements, which plays by Web Audio."""
+    layout: Literal["tiled", "spotlight", "sidebar"] = "tiled"
+    """How the call is laid out until somebody chooses."""
     second_join: bool = False
     """A further "Join now" after admission."""
     consent: Literal["recorded", "transcribed", "gemini"] | None = None

@@ -168,6 +168,7 @@ class Recorder:
         capture.mkdir(exist_ok=True)
         if kind is Kind.TAB:
             self._link.command(take="beside")
+            await self._adapter.arrange(page, self._spec.recording_mode)
             self._tab = await TabRecording.begin(page)
             origin = self._tab.origin
         else:

@@ -120,3 +120,29 @@ async def test_not_let_in_it_may_be_at_the_next_try(guest: Guest, script: dict[s
         await guest.join(await guest.hold(**script))
     await guest.join(await guest.hold())
     await guest.hears(Admitted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "before", "shows"),
+    [
+        (RecordingMode.GALLERY_VIEW, "spotlight", ".grid:not(.one-large)"),
+        (RecordingMode.SPEAKER_VIEW, "spotlight", ".grid.one-large:not(.alone)"),
+    ],
+)
+async def test_the_call_is_laid_out_as_it_is_recorded(
+    guest: Guest, mode: RecordingMode, before: str, shows: str
+) -> None:
+    speech = {"at": 0, "do": "say", "who": "Ada Martin", "text": "Who is to be seen?"}
+    meeting = await guest.hold(prejoin={"layout": before}, timeline=[speech])
+    await guest.join(meeting)
+    await guest.hears(Admitted)
+    await guest.page.locator(".grid.one-large.alone").wait_for()
+    await guest.adapter.arrange(guest.page, mode)
+    await guest.page.locator(shows).wait_for()
+    assert await guest.page.locator('[role="dialog"], [role="menu"]').count() == 0
+
+
+async def test_a_page_without_layouts_stays_as_it_is(guest: Guest) -> None:
+    await guest.adapter.arrange(guest.page, RecordingMode.GALLERY_VIEW)
+    await guest.page.close()
+    await guest.adapter.arrange(guest.page, RecordingMode.GALLERY_VIEW)

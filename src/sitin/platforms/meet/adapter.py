@@ -43,6 +43,8 @@ _ASK_AGAIN = 2.0
 """Seconds after which the join button is pressed again when nothing has happened."""
 _ASK_WITHIN = 30.0
 """Seconds for the page to say something after the bot has asked to join."""
+_CHOOSE_WITHIN = 1500
+"""Milliseconds for each click on the way to a layout; they take 50 where all is there."""
 _SWITCH_TRIES = 5
 """Clicks on a switch that does not turn off at the first; as attendee does."""
 
@@ -70,6 +72,7 @@ _OVER: dict[State, tuple[EndReason, str | None]] = {
 
 
 _DISMISS = re.compile("|".join(f"^{re.escape(one)}$" for one in facts.DISMISS))
+_LAYOUT_ENTRY = re.compile("|".join(f"^{one}$" for one in facts.LAYOUT_ENTRY))
 _CONSENT = Unexpected(what="a dialog that tells of a recording")
 """Not given on: the adapter answers it itself."""
 
@@ -186,6 +189,22 @@ class MeetAdapter:
             yield signal
             if isinstance(signal, Over):
                 return
+
+    async def arrange(self, page: Page, mode: RecordingMode) -> None:
+        """Choose the layout in the dialog behind "More options"."""
+        layout = facts.LAYOUTS.get(mode)
+        if layout is None:
+            return
+        try:
+            await page.locator(facts.MORE_OPTIONS).first.click(timeout=_CHOOSE_WITHIN)
+            await page.get_by_text(_LAYOUT_ENTRY).first.click(timeout=_CHOOSE_WITHIN)
+            await page.get_by_text(layout, exact=True).first.click(timeout=_CHOOSE_WITHIN)
+            await page.locator(facts.DIALOG_CLOSE).first.click(timeout=_CHOOSE_WITHIN)
+        except PlaywrightError as error:
+            log.warning("the layout stays as it is", why=error.message)
+            # What was opened on the way would be in the picture.
+            with suppress(PlaywrightError):
+                await page.keyboard.press("Escape")
 
     def receive(self, message: str | bytes) -> None:
         """Take a message of the page script's."""

@@ -9,6 +9,8 @@ was seen in a live meeting by this project.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sitin.contract.codes import RecordingMode
+
 AS_OF = "2026-09"
 
 
@@ -139,6 +141,12 @@ JOIN_TEXTS = (
 """What the button says, the usual first [A M]."""
 CONSENT_BUTTON = 'div[aria-modal="true"][role="dialog"] button[data-mdc-dialog-action="ok"]'
 """After admission: "This video call is being recorded", "Gemini is taking notes" [A]."""
+MORE_OPTIONS = 'button[aria-label="More options"]'
+LAYOUT_ENTRY = ("Change layout", "Adjust view")
+"""The entry of the menu that opens the dialog of layouts [A]."""
+LAYOUTS = {RecordingMode.SPEAKER_VIEW: "Sidebar", RecordingMode.GALLERY_VIEW: "Tiled"}
+"""How the dialog calls what a recording shows [A]."""
+DIALOG_CLOSE = '[aria-modal="true"] button[aria-label="Close"]'
 LEAVE_BUTTON = (
     'button[jsname="CQylAd"][aria-label="Leave call"]',
     'button[aria-label*="Leave"]',

@@ -23,7 +23,7 @@ export class Call {
     this.side = h("aside", {});
     this.captionLines = h("div", { role: "region", "aria-label": "Captions", class: "captions" });
     this.messages = [];
-    this.layout = "tiled";
+    this.layout = options.layout;
     this.chatButton = iconButton("Chat with everyone", "chat", () => this.toggle("chat"));
     this.greeting = h("div", { "aria-live": "polite", class: "unseen" }, "You have joined the call");
     this.bar = this.toolbar(options);
