@@ -9,7 +9,8 @@ from playwright.async_api import Page
 
 from sitin.contract.codes import RecordingMode
 from sitin.contract.failures import RetriableError
-from sitin.contract.meeting import Admitted, MeetingSignal
+from sitin.contract.meeting import Admitted, MeetingSignal, Roster
+from sitin.platforms.meet import facts
 from sitin.platforms.meet.adapter import MeetAdapter
 from sitin.rehearsal import Meeting, RehearsalServer, Script
 from sitin.runner.recorder import Recorder
@@ -31,7 +32,7 @@ class Guest:
 
     async def hold(self, **script: Any) -> Meeting:
         people = [{"name": "Ada Martin", "video": False}]
-        return await self._server.hold(Script.model_validate({"participants": people, **script}))
+        return await self._server.hold(Script.model_validate({"participants": people} | script))
 
     async def join(self, meeting: Meeting) -> None:
         await self.adapter.join(
@@ -43,12 +44,29 @@ class Guest:
             if isinstance(signal, kind):
                 return
 
+    async def sees(self, names: set[str]) -> None:
+        """Return once it has told that these are in the meeting with it."""
+        async for signal in self.adapter.signals(self.page):
+            if isinstance(signal, Roster) and names == {
+                one.name for one in signal.entries if not one.is_self
+            }:
+                assert [one.name for one in signal.entries if one.is_self] == [BOT]
+                return
+
     async def labels(self) -> set[str]:
         """What the switches of the page offer."""
         return {
             await one.get_attribute("aria-label") or ""
             for one in await self.page.locator('[aria-label^="Turn "]').all()
         }
+
+
+@pytest.fixture
+def changed_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meet calls its channels by other names since today."""
+    monkeypatch.setattr(facts, "COLLECTIONS_CHANNEL", "another")
+    monkeypatch.setattr(facts, "SYNC_REQUEST", "AnotherRequest")
+    monkeypatch.setattr(facts, "TILES_AFTER", 1.0)
 
 
 @pytest.fixture
@@ -146,3 +164,26 @@ async def test_a_page_without_layouts_stays_as_it_is(guest: Guest) -> None:
     await guest.adapter.arrange(guest.page, RecordingMode.GALLERY_VIEW)
     await guest.page.close()
     await guest.adapter.arrange(guest.page, RecordingMode.GALLERY_VIEW)
+
+
+@pytest.mark.usefixtures("changed_channels")
+async def test_the_tiles_tell_who_is_there_where_the_channels_do_not(guest: Guest) -> None:
+    people = [{"name": name, "video": False} for name in ("Ada Martin", "Ben Okafor")]
+    meeting = await guest.hold(participants=people)
+    await guest.join(meeting)
+    await guest.sees({"Ada Martin", "Ben Okafor"})
+    meeting.leave("Ada Martin")
+    await guest.sees({"Ben Okafor"})
+
+
+async def test_tiles_that_make_no_sense_and_late_ones_change_nothing(guest: Guest) -> None:
+    await guest.join(await guest.hold())
+    await guest.sees({"Ada Martin"})
+    for tiles in (
+        "[]",
+        '[{"id": 1, "name": "Eve"}]',
+        '[{"id": "1", "name": "Eve", "self": false}]',
+    ):
+        guest.adapter.receive(f'{{"tiles": {tiles}}}')
+        guest.adapter.receive(f'{{"tiles":{tiles}}}')
+    assert {one.name for one in guest.adapter._roster.roster().entries} == {"Ada Martin", BOT}

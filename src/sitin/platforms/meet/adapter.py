@@ -208,11 +208,14 @@ class MeetAdapter:
 
     def receive(self, message: str | bytes) -> None:
         """Take a message of the page script's."""
-        if isinstance(message, str):
+        if isinstance(message, str) and not message.startswith('{"tiles":'):
             self._take_state(message)
             return
         try:
-            changed = self._take_bytes(message)
+            if isinstance(message, str):
+                changed = self._roster.take_tiles(message)
+            else:
+                changed = self._take_bytes(message)
         except UnreadableError as error:
             log.warning("unreadable message of Meet's", why=str(error))
             return
@@ -291,6 +294,11 @@ def _script_facts() -> dict[str, object]:
         "captchaSize": facts.CAPTCHA_SIZE,
         "goneAfter": facts.GONE_AFTER,
         "consentButton": facts.CONSENT_BUTTON,
+        "tile": facts.TILE,
+        "tileName": facts.TILE_NAME,
+        "tileSelf": facts.TILE_SELF,
+        "noTiles": facts.NO_TILES,
+        "tilesAfter": facts.TILES_AFTER,
         "sync": facts.SYNC_REQUEST,
         "channel": facts.COLLECTIONS_CHANNEL,
     }

@@ -153,6 +153,17 @@ LEAVE_BUTTON = (
 )
 LEAVE_CONFIRM = "Just leave the meeting"
 
+# --- who is there, by the page -----------------------------------------------------------------
+
+TILE = "[data-participant-id]"
+"""A participant's picture; the attribute is the id that the channels use [V]."""
+TILE_NAME = "span.notranslate"
+TILE_SELF = "[data-self-name]"
+NO_TILES = ("visual_effects",)
+"""What bears the attribute and is nobody [V]."""
+TILES_AFTER = 10.0
+"""Seconds in the call after which the tiles are told; a channel that is read told long since."""
+
 # --- the page's own requests -------------------------------------------------------------------
 
 SYNC_REQUEST = "MeetingSpaceService/SyncMeetingSpaceCollections"

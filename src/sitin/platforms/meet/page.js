@@ -78,8 +78,26 @@
     return ["admitted", ""];
   };
 
+  // Who is there as far as the tiles show it: for the day on which the channels are not understood.
+  let tilesSaid = "";
+  const tellTiles = () => {
+    const people = new Map();
+    for (const tile of document.querySelectorAll(facts.tile)) {
+      const id = tile.dataset.participantId;
+      const name = tile.querySelector(facts.tileName);
+      if (facts.noTiles.includes(id) || !name || people.size >= 500) continue;
+      const self = tile.matches(facts.tileSelf) || tile.querySelector(facts.tileSelf) !== null;
+      people.set(id, { id, name: plain(name.innerText).trim().slice(0, 200), self });
+    }
+    const now = JSON.stringify({ tiles: [...people.values()] });
+    if (now === tilesSaid) return;
+    tilesSaid = now;
+    emit(now);
+  };
+
   let said = "";
   let asking = false;
+  let admittedAt = 0;
   const look = () => {
     if (!document.body) return;
     const found = admitted ? during() : before();
@@ -87,8 +105,9 @@
     const [state, text] = found;
     if (state === "admitted" && !admitted) {
       admitted = true;
-      controlsSeen = performance.now();
+      controlsSeen = admittedAt = performance.now();
     }
+    if (state === "admitted" && performance.now() - admittedAt > facts.tilesAfter * 1000) tellTiles();
     const asked = admitted && document.querySelector(facts.consentButton) !== null;
     if (asked && !asking) emit(JSON.stringify({ state: "consent" }));
     asking = asked;

@@ -9,16 +9,29 @@ import binascii
 import zlib
 
 from google.protobuf.message import DecodeError
+from pydantic import Field, ValidationError
 
+from sitin.contract.base import Frozen
 from sitin.contract.meeting import MediaSource, Roster, RosterEntry, Sources
 from sitin.platforms.meet import wire_pb2 as wire
 
 MAX_MESSAGE = 4 * 1024 * 1024
 """Bytes of one message after unpacking; a meeting of a thousand has some 300 kB."""
+_UNNAMED = "Unnamed participant"
 
 
 class UnreadableError(Exception):
     """A message that is not what this channel carries."""
+
+
+class _Tile(Frozen):
+    id: str = Field(max_length=500)
+    name: str = Field(max_length=200)
+    self: bool
+
+
+class _Tiles(Frozen):
+    tiles: tuple[_Tile, ...] = Field(max_length=500)
 
 
 class MeetRoster:
@@ -27,6 +40,21 @@ class MeetRoster:
     def __init__(self) -> None:
         self._users: dict[str, wire.User] = {}
         self._outputs: dict[tuple[str, int], str] = {}
+        self._tiles: tuple[_Tile, ...] = ()
+
+    def take_tiles(self, message: str) -> bool:
+        """Take who is there by the page's markup; true when something has changed by it.
+
+        It counts only where no channel has told of anybody: it shows those whose picture is on the
+        page, and not which stream is whose.
+        """
+        try:
+            tiles = _Tiles.model_validate_json(message).tiles
+        except ValidationError as error:
+            raise UnreadableError("these are no tiles") from error
+        before = self._state()
+        self._tiles = tiles
+        return self._state() != before
 
     def take_collections(self, message: bytes) -> bool:
         """Take a message of the data channel; true when something has changed by it."""
@@ -54,11 +82,18 @@ class MeetRoster:
 
     def roster(self) -> Roster:
         """Everybody who is in the meeting."""
+        if not self._users:
+            return Roster(
+                entries=tuple(
+                    RosterEntry(participant_id=one.id, name=one.name or _UNNAMED, is_self=one.self)
+                    for one in self._tiles
+                )
+            )
         return Roster(
             entries=tuple(
                 RosterEntry(
                     participant_id=user.device_id,
-                    name=user.display_name or user.full_name or "Unnamed participant",
+                    name=user.display_name or user.full_name or _UNNAMED,
                     is_self=user.HasField("self"),
                     is_presentation_of=user.parent_device_id or None,
                 )
