@@ -280,16 +280,22 @@ async def test_a_gallery_is_what_a_person_would_see(
         assert ImageStat.Stat(picture.convert("L")).stddev[0] > 10
 
 
+@pytest.mark.parametrize(
+    ("mode", "within"),
+    # What the tab paints comes the later the busier the machine is, and this one is.
+    [("speaker_view", 0.08), ("gallery_view", 0.4)],
+)
 async def test_picture_and_sound_keep_together(
-    customer: Customer, hold: Hold, tmp_path: Path
+    customer: Customer, hold: Hold, tmp_path: Path, mode: str, within: float
 ) -> None:
     meeting = await hold(
+        participants=[{"name": "Ada Martin"}],
         video={"resolution": [{"at": 0, "height": 180}], "fps": 25, "sync_marks": True},
         timeline=[{"at": 13, "do": "end"}],
     )
-    bot = await customer.send(meeting.url)
+    bot = await customer.send(meeting.url, recording_mode=mode)
     details = await bot.over()
     assert details["status"] == "completed", details["error_message"]
     offsets = await asyncio.to_thread(sync_offsets, (await bot.artifacts(tmp_path))["video"])
     assert len(offsets) >= 5, "a mark every two seconds"
-    assert max(abs(one) for one in offsets) < 0.08
+    assert max(abs(one) for one in offsets) < within

@@ -2,13 +2,13 @@
 
 For pages whose tracks cannot be taken, and where the page's layout is asked for. The browser
 encodes H.264 and Opus; the pictures go into the file as they are, the sound is encoded anew. Where
-the page has tracks as well they tell who speaks, and give every participant's own sound.
+the page has tracks as well the sound is theirs, and they tell who speaks.
 """
 
 import queue
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -26,6 +26,7 @@ from sitin.runner.capture.frames import (
     Item,
     TabChunk,
     TrackReport,
+    UntappableReport,
 )
 from sitin.runner.capture.mp4 import HEIGHT, WIDTH, LiveMp4
 from sitin.runner.capture.picture import KEY_EVERY, PictureWriter
@@ -37,6 +38,13 @@ from sitin.runner.capture.voices import Voices
 log = structlog.get_logger()
 
 _TAB_KEY = "tab"
+_SOUND_LATE = 0.1
+"""Seconds by which the recorder places sound after the picture of the same moment. Measured: a page
+that flashes and beeps at once, 30 times, gave 71 to 127 ms, 103 in the middle (Chromium 156)."""
+_PICTURE_LATE = 0.13
+"""Seconds from a picture's arrival to its place in the recording: decoding, painting, recording.
+Measured by a rehearsal's flashes against its tracks' beeps: 110 to 220 ms on two cores that had
+twice the work."""
 _SETTINGS = {
     "width": WIDTH,
     "height": HEIGHT,
@@ -54,7 +62,7 @@ class TabRecording:
     def __init__(self, page: Page, origin: float) -> None:
         self._page = page
         self.origin = origin
-        """When it began, in seconds since 1970."""
+        """When what its first picture shows was sent, in seconds since 1970."""
 
     @classmethod
     async def begin(cls, page: Page) -> "TabRecording":
@@ -62,7 +70,7 @@ class TabRecording:
         started: dict[str, Any] = await page.evaluate(
             "settings => __sitin.recordTab(settings)", _SETTINGS
         )
-        return cls(page, float(started["at"]) / 1000)
+        return cls(page, float(started["at"]) / 1000 - _PICTURE_LATE)
 
     async def end(self) -> None:
         """Stop recording; the last piece is on its way when this returns."""
@@ -166,6 +174,8 @@ class TabCapture:
         self._taken = 0
         self._voices = Voices(settings.directory, settings.origin, around.table, self._heard)
         self._has_tracks = False
+        self._untappable = False
+        """Whether somebody is heard in the tab alone."""
         self._demuxer = _Demuxer()
 
     def take(self, items: Sequence[Item]) -> None:
@@ -177,6 +187,8 @@ class TabCapture:
                 self._voices.track(item.id, item.stream)
             elif isinstance(item, CodecReport) and item.kind == "audio":
                 self._voices.codec(item.id, item.mimeType)
+            elif isinstance(item, UntappableReport):
+                self._untappable |= item.kind == "audio"
         # After what is said about their tracks, which may come in the same batch.
         packets = [item for item in items if isinstance(item, EncodedAudio)]
         if packets:
@@ -203,8 +215,9 @@ class TabCapture:
                 frame = EncodedVideo(0, piece.key, 0, 0.0, WIDTH, HEIGHT, piece.data)
                 self._pictures.pass_through(frame, piece.seconds)
             else:
-                self._lane.add(piece.start, piece.samples)
-                self._listen(piece)
+                heard = replace(piece, start=piece.start - round(_SOUND_LATE * RATE))
+                self._lane.add(heard.start, heard.samples)
+                self._listen(heard)
 
     def _listen(self, chunk: Chunk) -> None:
         if self._has_tracks:
@@ -216,8 +229,10 @@ class TabCapture:
 
     def _flush(self, until: int) -> None:
         until = max(until, self._taken)
-        self._voices.take(until)
-        self._mix.write(Taken(self._taken, until - self._taken, self._lane.take(until)))
+        voices = self._voices.take(until)
+        tab = Taken(self._taken, until - self._taken, self._lane.take(until))
+        # What a busy page plays late and with gaps came in time and whole by its tracks.
+        self._mix.write(voices if self._has_tracks and not self._untappable else tab)
         self._taken = until
 
     def _heard(self, participant: str, loudness: float, at: float) -> None:
