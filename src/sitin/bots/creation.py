@@ -7,6 +7,7 @@ behind and takes no other with it.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from sitin.kit.errors import SitinError
 from sitin.kit.ids import new_id
 from sitin.kit.requests import sentence_of
 from sitin.kit.wakeups import Channel, wake
+from sitin.kit.wire import is_storable
 from sitin.platforms.urls import MeetingUrl
 
 B = TypeVar("B", bound=BaseModel)
@@ -130,8 +132,7 @@ def validated(model: type[B], item: Any) -> B:
     try:
         return model.model_validate(item)
     except ValidationError as error:
-        message = sentence_of(error.errors(include_url=False), at="item")
-        raise BatchItemError(message, details=message) from None
+        raise BatchItemError(sentence_of(error.errors(include_url=False), at="item")) from None
 
 
 async def in_batch(
@@ -161,7 +162,7 @@ async def in_batch(
                     index=index,
                     code=item_code(error),
                     message=error.message,
-                    details=error.details,
+                    details=item_details(error),
                     extra=extra,
                 )
             )
@@ -187,6 +188,11 @@ def item_code(error: SitinError) -> str:
     return "VALIDATION_ERROR" if bare == "VALIDATION" else bare
 
 
+def item_details(error: SitinError) -> str | None:
+    """The error's details as batches tell them: of what does not validate, which issues it has."""
+    return error.message if error.status == HTTPStatus.BAD_REQUEST else error.details
+
+
 def _extra_of(item: Any) -> dict[str, Any] | None:
     extra = item.get("extra") if isinstance(item, dict) else None
-    return extra if isinstance(extra, dict) else None
+    return extra if isinstance(extra, dict) and is_storable(extra) else None

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.accounts.service import Caller
 from sitin.bots.configuration import Configurations
-from sitin.bots.creation import item_code, validated
+from sitin.bots.creation import item_code, item_details, validated
 from sitin.bots.errors import InvalidRequestError
 from sitin.bots.requests import BotConfigurationBody
 from sitin.bots.scheduled.for_events import EventBots
@@ -261,7 +261,7 @@ def _outcome(events: Sequence[Event], refused: Mapping[UUID, SitinError]) -> Out
             event_id=event_id,
             code=item_code(error),
             message=error.message,
-            details=error.details,
+            details=item_details(error),
         )
         for event_id, error in refused.items()
     ]

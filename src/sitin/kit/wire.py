@@ -4,13 +4,14 @@ The patterns are the ones that the public API's document states, so that clients
 either document accept the same values.
 """
 
+import math
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,7 @@ from pydantic import (
     StrictBool,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 from sitin.kit.clock import iso
 
@@ -112,17 +114,53 @@ StrictFlag = StrictBool
 """A boolean that a client gives in a body; ``"true"`` is none."""
 
 
-def _plain_text(value: str) -> str:
-    # Bodies are checked whole (kit.requests); this is for what comes in a query.
-    if "\x00" in value:
-        raise ValueError("must hold no NUL character")
+_DEPTH = 64
+"""Levels of nesting; PostgreSQL and every client's parser manage far more."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_Way = tuple[str, ...]
+
+
+def _unstorable(value: object, way: _Way = ()) -> Iterator[tuple[_Way, str]]:
+    """What PostgreSQL cannot store of a JSON value: the way to it, and what is wrong with it."""
+    match value:
+        case str() if _UNSTORABLE.search(value):
+            yield way, "text may hold neither a NUL character nor half of a surrogate pair"
+        case float() if not math.isfinite(value):
+            yield way, "the number is too large"
+        case dict() | list() if len(way) == _DEPTH:
+            yield (), f"nested too deeply; {_DEPTH} levels are allowed"
+        case dict():
+            for key, item in value.items():
+                for _, what in _unstorable(key):
+                    yield way, what
+                yield from _unstorable(item, (*way, key))
+        case list():
+            for index, item in enumerate(value):
+                yield from _unstorable(item, (*way, str(index)))
+        case _:
+            pass
+
+
+def is_storable(value: object) -> bool:
+    """Whether the database can store a JSON value, and a client be told it again."""
+    return not any(_unstorable(value))
+
+
+def _check_storable(value: object) -> object:
+    if flaw := next(_unstorable(value), None):
+        way, what = flaw
+        raise PydanticCustomError("unstorable", "{what}", {"what": what, "way": way})
     return value
 
 
-Text = Annotated[str, AfterValidator(_plain_text)]
+_STORABLE = BeforeValidator(_check_storable)
+
+Text = Annotated[str, _STORABLE]
 """Text that a client gives and the database stores."""
 
-Uri = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+Uri = Annotated[str, _STORABLE, WithJsonSchema({"type": "string", "format": "uri"})]
 """An address that a client gives; the room that uses it says which kinds it takes."""
 
 
@@ -139,11 +177,12 @@ OptionalTime = Annotated[Time | None, BeforeValidator(_nothing_as_none)]
 
 JsonObject = Annotated[
     dict[str, Any],
+    _STORABLE,
     WithJsonSchema(
         {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {}}
     ),
 ]
-"""Any JSON object."""
+"""Any JSON object that a client gives and the database stores."""
 
 
 class Out(BaseModel):
