@@ -73,7 +73,7 @@ class CalendarBots:
         Raises ``CalendarNotFoundError``, ``EventNotFoundError``, ``SeriesNotFoundError``,
         ``InvalidRequestError`` or ``OwnKeyNotAllowedError``.
         """
-        await self._configurations.check(body, caller.plan)
+        self._configurations.check(body, caller.plan)
         series, events = await self._targets(session, caller, connection_id, body)
         wish = self._wish(body)
         had = await self._bots.of_events(session, [event.id for event in events])
@@ -230,7 +230,7 @@ class CalendarBots:
         """A configuration with what is given in it; checked like one for a new bot."""
         current = self._configurations.body_of_columns(wish)
         body = validated(BotConfigurationBody, {**current, **given})
-        await self._configurations.check(body, caller.plan)
+        self._configurations.check(body, caller.plan)
         return self._wish(body)
 
 
