@@ -113,9 +113,8 @@ class CalendarBots:
         ``CalendarBotLockedError``.
         """
         series, events = await self._targets(session, caller, connection_id, body)
-        given = body.given()
         if body.all_occurrences and series.bot is not None:
-            series.bot = await self._changed(caller, series.bot, given)
+            series.bot = await self._changed(caller, series.bot, body)
         chosen, refused = await self._chosen(session, series, events, body)
         for event, bot in chosen:
             wish = wish_of(event, series)
@@ -123,7 +122,7 @@ class CalendarBots:
                 # Just changed for all of the series.
                 changed: Mapping[str, Any] = series.bot
             else:
-                changed = await self._changed(caller, wish or self._wish_of(bot), given)
+                changed = await self._changed(caller, wish or self._wish_of(bot), body)
                 event.bot = dict(changed)
             await self._bots.configure(session, bot, changed)
         await session.flush()
@@ -225,11 +224,11 @@ class CalendarBots:
         return self._wish(validated(BotConfigurationBody, self._configurations.body_of(bot)))
 
     async def _changed(
-        self, caller: Caller, wish: Mapping[str, Any], given: Mapping[str, Any]
+        self, caller: Caller, wish: Mapping[str, Any], given: UpdateCalendarBotRequestBody
     ) -> dict[str, Any]:
         """A configuration with what is given in it; checked like one for a new bot."""
         current = self._configurations.body_of_columns(wish)
-        body = validated(BotConfigurationBody, {**current, **given})
+        body = validated(BotConfigurationBody, given.over(current))
         self._configurations.check(body, caller.plan)
         return self._wish(body)
 

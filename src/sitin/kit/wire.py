@@ -6,7 +6,7 @@ either document accept the same values.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -195,6 +195,21 @@ class In(BaseModel):
     """Base of everything a request is made of; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def over(self, current: Mapping[str, Any]) -> dict[str, Any]:
+        """What there is with what the client gave in its place; what it did not give stays.
+
+        So within the objects that have fields of their own; a value that is free of form, such as
+        ``extra``, is one value.
+        """
+        changed = dict(current)
+        plain = self.model_dump(mode="json")
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            changed[name] = (
+                value.over(current.get(name) or {}) if isinstance(value, In) else plain[name]
+            )
+        return changed
 
 
 class ValidationErrorResponse(Out):

@@ -161,16 +161,12 @@ class ScheduledBots:
         ``create`` raises.
         """
         bot = await self._editable(session, caller, bot_id)
-        given = body.given()
-        merged = validated(
-            CreateScheduledBotRequestBody,
-            {
-                **self._configurations.body_of(bot),
-                "join_at": bot.join_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-                **given,
-            },
-        )
-        if "join_at" in given:
+        current = {
+            **self._configurations.body_of(bot),
+            "join_at": bot.join_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        merged = validated(CreateScheduledBotRequestBody, body.over(current))
+        if "join_at" in body.model_fields_set:
             self._check_time(merged.join_at)
         for name, value in self._columns(caller, merged).items():
             setattr(bot, name, value)
