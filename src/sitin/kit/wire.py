@@ -45,7 +45,7 @@ def _match(pattern: str, what: str) -> BeforeValidator:
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: object) -> object:
-        if isinstance(value, str) and not compiled.match(value):
+        if isinstance(value, str) and not compiled.fullmatch(value):
             raise ValueError(what)
         return value
 
@@ -58,7 +58,10 @@ _A_TIME = "must be an ISO 8601 time in UTC, like 2026-01-15T10:30:00Z"
 def _as_utc(value: object) -> object:
     # Minutes without seconds are allowed by the pattern and by no Python parser before 3.13.
     if isinstance(value, str):
-        return datetime.fromisoformat(value.removesuffix("Z")[:26]).replace(tzinfo=UTC)
+        try:
+            return datetime.fromisoformat(value.removesuffix("Z")[:26]).replace(tzinfo=UTC)
+        except ValueError:  # the year 0
+            raise ValueError(_A_TIME) from None
     # A number would be read as seconds since 1970.
     if not isinstance(value, datetime):
         raise ValueError(_A_TIME)  # noqa: TRY004 - pydantic wants a ValueError
