@@ -157,7 +157,9 @@ BAD_INPUT: list[tuple[dict[str, Any], str]] = [
         "streaming_config.output_url",
     ),
     ({"streaming_config": {"audio_frequency": 0}}, "streaming_config.audio_frequency"),
-    ({"extra": [1]}, "extra"),
+    ({"extra": [1]}, "extra: must be an object."),
+    ({"timeout_config": 7}, "timeout_config: must be an object."),
+    ({"callback_config": "x"}, "callback_config: must be an object."),
     ({"extra": {"a": {"b": "\ud800"}}}, "extra.a.b"),
 ]
 
@@ -375,6 +377,8 @@ BAD_FILTERS = [
     ("platform=webex", "meeting_platform"),
     ("created_after=yesterday", "created_after"),
     ("created_after=2026-01-01T00:00:00", "created_after"),
+    ("created_after=2026-01-01T00:00:00Z%0A", "created_after: must be an ISO 8601 time in UTC"),
+    ("created_after=0000-01-01T00:00:00Z", "created_after: must be an ISO 8601 time in UTC"),
     ("created_after=2000-01-01T00:00:00Z", "created_after"),
     ("created_before=2999-01-01T00:00:00Z", "created_before"),
     ("ended_after=2000-01-01T00:00Z", "ended_after"),

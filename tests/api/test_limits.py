@@ -58,6 +58,39 @@ async def test_a_batch_counts_once_and_a_refused_request_counts_too(
     assert (await slow.post("/v2/bots", json=GOOD)).status_code == 429
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "status"),
+    [
+        ("/v2/bots", b"{}", 400),
+        ("/v2/bots", b"{ no json", 400),
+        ("/v2/bots", b" " * (1024 * 1024 + 1), 413),
+        ("/v2/bots", b'{"bot_name": "N", "meeting_url": "https://example.com/"}', 400),
+        ("/v2/bots/01a2223f-6178-73d7-865b-603baad14407/leave", b"", 404),
+        ("/v2/bots/nobody/leave", b"", 400),
+    ],
+)
+async def test_a_refused_write_tells_what_is_left_too(
+    slow: httpx.AsyncClient, path: str, content: bytes, status: int
+) -> None:
+    headers = {"content-type": "application/json"}
+    refused = await slow.post(path, content=content, headers=headers)
+    assert refused.status_code == status
+    assert refused.headers["x-ratelimit-limit"] == "3"
+    assert refused.headers["x-ratelimit-remaining"] == "1"
+    assert refused.headers["x-ratelimit-reset"] == "1"
+
+
+async def test_a_write_that_breaks_something_tells_it_and_ends_its_connection(
+    api: Api, slow: httpx.AsyncClient
+) -> None:
+    api.app.state.bot_creation = None
+    broken = await slow.post("/v2/bots", json=GOOD)
+    assert (broken.status_code, broken.json()["code"]) == (500, "FST_ERR_INTERNAL")
+    assert broken.headers["connection"] == "close"
+    assert broken.headers["x-ratelimit-remaining"] == "1"
+    assert (await slow.get("/v2/bots")).status_code == 200
+
+
 async def test_what_is_told_before_the_body_is_read(slow: httpx.AsyncClient) -> None:
     for _ in range(2):
         await slow.post("/v2/bots", json=GOOD)

@@ -1,5 +1,6 @@
 """Reporting a bot's end again: to webhooks, to its callback, to another one."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -181,3 +182,57 @@ async def test_delete_data_over_http(api: Api) -> None:
     assert (wrong.status_code, wrong.json()["message"][:20]) == (400, "delete_from_provider")
     unknown = await api.client.delete(f"/v2/bots/{new_id()}/delete-data")
     assert unknown.status_code == 404
+
+
+async def test_delete_data_of_scheduled_bots_that_never_went(api: Api) -> None:
+    house = api.house
+    async with house.database.transaction() as session:
+        await create_endpoint(
+            session,
+            Keyring([new_key()]),
+            team_id=house.caller.team_id,
+            url="https://example.com/hook",
+            events=[],
+        )
+    soon, late = timedelta(hours=1), timedelta(days=1)
+    failed = await api.schedule(soon, extra={"about": "Zanzibar"})
+    cancelled = await api.schedule(soon, extra={"about": "Zanzibar"})
+    waiting = await api.schedule(late, extra={"about": "Zanzibar"})
+    assert (await api.client.delete(f"/v2/bots/scheduled/{cancelled}")).status_code == 200
+    house.clock.move(timedelta(hours=2))
+    await house.queueing.queue_due()
+    (message, _), *_ = await sent(api, failed)
+    assert message.extra == {"about": "Zanzibar"}
+
+    stranger = await api.stranger()
+    for bot_id, status in ((failed, "failed"), (cancelled, "cancelled")):
+        path = f"/v2/bots/{bot_id}/delete-data"
+        assert (await stranger.delete(path)).status_code == 404
+        assert (await extra_of(api, bot_id)) == {"about": "Zanzibar"}
+        for _ in range(2):
+            assert (await api.client.delete(path)).status_code == 200
+        assert (await extra_of(api, bot_id)) is None
+        shown = (await api.client.get(f"/v2/bots/scheduled/{bot_id}")).json()["data"]
+        assert shown["status"] == status
+    (message, _), *_ = await sent(api, failed)
+    assert message.extra is None
+    assert (await api.client.delete(f"/v2/bots/{waiting}/delete-data")).status_code == 404
+    assert await extra_of(api, waiting) == {"about": "Zanzibar"}
+
+
+async def extra_of(api: Api, bot_id: str) -> Any:
+    """What a scheduled bot shows of what was given with it."""
+    return (await api.client.get(f"/v2/bots/scheduled/{bot_id}")).json()["data"]["extra"]
+
+
+async def test_an_end_told_anew_after_deletion_says_what_the_details_say(api: Api) -> None:
+    bot_id = await ended(api, transcription_enabled=True, callback_config=CALLBACK)
+    path = f"/v2/bots/{bot_id}"
+    assert (await api.client.delete(f"{path}/delete-data")).status_code == 200
+    assert (await api.client.post(f"{path}/resend-webhook")).status_code == 200
+    details = (await api.client.get(path)).json()["data"]
+    *_, (message, _) = await sent(api, bot_id)
+    assert details["participants"] == details["speakers"] == []
+    assert message.data["participants"] == message.data["speakers"] == []
+    assert (message.data["data_deleted"], message.extra) == (True, None)
+    assert message.data["transcription_provider"] == details["transcription_provider"]

@@ -194,3 +194,15 @@ async def test_an_update_with_every_default_spelled_out_is_accepted(api: Api) ->
         },
     )
     assert response.status_code == 200, response.text
+
+
+async def test_a_callbacks_secret_stays_when_its_address_changes(api: Api) -> None:
+    callback = {"url": "https://example.com/a", "secret": "s3", "method": "PUT"}
+    bot_id = await api.schedule(callback_enabled=True, callback_config=callback)
+    path = f"/v2/bots/scheduled/{bot_id}"
+    changed = await api.client.patch(
+        path, json={"callback_config": {"url": "https://example.com/b"}}
+    )
+    assert changed.status_code == 200
+    shown = (await api.client.get(path)).json()["data"]["callback_config"]
+    assert shown == {"enabled": True, **callback, "url": "https://example.com/b"}

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
 
 from sitin.bots.models import Bot
 from sitin.bots.store import BotFilter
@@ -65,12 +64,3 @@ async def test_reading_back_while_bots_are_created_loses_and_doubles_none(
     seen = ids([*reversed(pages), last])
     assert len(seen) == len(set(seen))
     assert [bot_id for bot_id in seen if bot_id in set(before)] == before[::-1]
-
-
-async def test_bots_of_the_same_instant_are_told_apart(house: House) -> None:
-    created = {await house.create() for _ in range(9)}
-    async with house.database.transaction() as session:
-        await session.execute(update(Bot).values(created_at=datetime.now(UTC)))
-    pages = await read_all(house, 2)
-    assert set(ids(pages)) == created
-    assert [len(page.rows) for page in pages] == [2, 2, 2, 2, 1]

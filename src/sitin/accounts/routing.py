@@ -6,7 +6,7 @@ that sends slowly holds no connection. It is committed before the answer is sent
 rolls it back.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Request, Response
@@ -35,6 +35,7 @@ class KeyedRoute(APIRoute):
         async def with_key(request: Request) -> Response:
             caller, left = await self._admit(request)
             request.state.caller = caller
+            request.state.left = left
             read = JsonRequest(request.scope, request.receive)
             if self.body_field is not None:
                 # Read here, where our errors pass as they are; the framework finds it read.
@@ -43,8 +44,7 @@ class KeyedRoute(APIRoute):
             async with database.transaction() as session:
                 request.state.session = session
                 response = await handle(read)
-            if left is not None:
-                response.headers.update(left.headers)
+            response.headers.update(left_headers(request))
             return response
 
         return with_key
@@ -65,6 +65,12 @@ class KeyedRoute(APIRoute):
             if request.method in _READING:
                 return caller, None
             return caller, await take_write(session, caller.team_id, caller.plan)
+
+
+def left_headers(request: Request) -> Mapping[str, str]:
+    """What an answer to this request, whichever it is, tells of the writes that are left."""
+    left: WritesLeft | None = getattr(request.state, "left", None)
+    return {} if left is None else left.headers
 
 
 def _session(request: Request) -> AsyncSession:

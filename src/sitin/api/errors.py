@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
+from sitin.accounts.routing import left_headers
 from sitin.kit.errors import OperatorError, SitinError
 from sitin.kit.requests import sentence_of
 
@@ -35,6 +36,7 @@ def install(app: FastAPI) -> None:
 
 
 def error_response(
+    request: Request,
     status: int,
     *,
     error: str,
@@ -55,12 +57,15 @@ def error_response(
     if status != HTTPStatus.BAD_REQUEST:
         body["details"] = details
     body |= fields or {}
-    return JSONResponse(body, status_code=status, headers=headers)
+    return JSONResponse(
+        body, status_code=status, headers={**left_headers(request), **(headers or {})}
+    )
 
 
-async def _known(_request: Request, error: Exception) -> JSONResponse:
+async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SitinError)
     return error_response(
+        request,
         error.status,
         error=error.title,
         code=error.code,
@@ -71,9 +76,10 @@ async def _known(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return error_response(
+        request,
         400,
         error="Bad Request",
         code="FST_ERR_VALIDATION",
@@ -89,6 +95,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         405: f"{request.url.path} does not answer to {request.method}.",
     }
     return error_response(
+        request,
         status,
         error=status.phrase,
         code=_CODES.get(status, "FST_ERR_VALIDATION" if status == 400 else "FST_ERR_HTTP"),
@@ -101,8 +108,11 @@ async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
     UNFORESEEN.inc()
     log.error("unforeseen_error", method=request.method, path=request.url.path, exc_info=error)
     return error_response(
+        request,
         500,
         error="Internal Server Error",
         code="FST_ERR_INTERNAL",
         message="Something went wrong inside this service; the operator's log tells more.",
+        # The server closes it after what it did not foresee.
+        headers={"connection": "close"},
     )

@@ -3,7 +3,6 @@
 Used within bots, for those that go at once and those that go later, and by calendars.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -23,9 +22,9 @@ _WEB, _SOCKET = ("https", "http"), ("wss", "ws")
 
 
 class AddressCheck(Protocol):
-    """Tells whether an address that a customer gives will ever be asked."""
+    """Tells whether an address that a customer gives may ever be asked; waits for nobody."""
 
-    async def __call__(self, url: str, schemes: Sequence[str]) -> str | None:
+    def __call__(self, url: str, schemes: Sequence[str]) -> str | None:
         """A sentence about why not, or ``None``."""
         ...
 
@@ -37,11 +36,25 @@ class Configurations:
         self._keyring = keyring
         self._check_address = check_address
 
-    async def check(self, body: BotConfigurationBody, plan: Plan) -> None:
+    def check(self, body: BotConfigurationBody, plan: Plan) -> None:
         """Find out what is wrong with values of the right type; asks no database.
 
         Raises ``InvalidRequestError`` or ``OwnKeyNotAllowedError``.
         """
+        self._validate(body)
+        _check_plan(body, plan)
+
+    def check_with_meeting(self, body: CreateBotRequestBody, plan: Plan) -> MeetingUrl:
+        """The same of a bot with a meeting, and whose meeting it is, in the contract's order.
+
+        Raises ``InvalidMeetingPlatformError`` too.
+        """
+        self._validate(body)
+        meeting = meeting_of(body.meeting_url)
+        _check_plan(body, plan)
+        return meeting
+
+    def _validate(self, body: BotConfigurationBody) -> None:
         _check_callback(body)
         streaming, callback = body.streaming_config, body.callback_config
         fields: list[tuple[str, str | None, tuple[str, ...]]] = [
@@ -51,16 +64,13 @@ class Configurations:
             ("streaming_config.output_url", streaming.output_url if streaming else None, _SOCKET),
             ("callback_config.url", callback.url if callback else None, _WEB),
         ]
-        await asyncio.gather(
-            *(self.check_url(name, url, schemes) for name, url, schemes in fields if url)
-        )
-        transcription = body.transcription_config
-        if transcription and transcription.api_key and not plan.own_transcription_keys:
-            raise OwnKeyNotAllowedError(plan.name)
+        for name, url, schemes in fields:
+            if url:
+                self.check_url(name, url, schemes)
 
-    async def check_url(self, field: str, url: str, schemes: Sequence[str] = _WEB) -> None:
-        """Raise ``InvalidRequestError`` for an address that would never be asked."""
-        if refused := await self._check_address(url, schemes):
+    def check_url(self, field: str, url: str, schemes: Sequence[str] = _WEB) -> None:
+        """Raise ``InvalidRequestError`` for an address that will never be asked."""
+        if refused := self._check_address(url, schemes):
             raise InvalidRequestError(field, refused)
 
     def columns(self, body: BotConfigurationBody) -> dict[str, Any]:
@@ -170,6 +180,12 @@ def check_secret(field: str, secret: str | None) -> None:
         raise InvalidRequestError(
             field, "must be ASCII without control characters and without a space at either end."
         )
+
+
+def _check_plan(body: BotConfigurationBody, plan: Plan) -> None:
+    transcription = body.transcription_config
+    if transcription and transcription.api_key and not plan.own_transcription_keys:
+        raise OwnKeyNotAllowedError(plan.name)
 
 
 def _check_callback(body: BotConfigurationBody) -> None:

@@ -4,9 +4,8 @@ A batch is one transaction; each of its items is a savepoint, so that one that f
 behind and takes no other with it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.accounts.service import Caller
 from sitin.bots.admission import Admission, Candidate
-from sitin.bots.configuration import PROVIDER, Configurations, meeting_columns, meeting_of
+from sitin.bots.configuration import PROVIDER, Configurations, meeting_columns
 from sitin.bots.lifecycle import Lifecycle
 from sitin.bots.models import Bot
 from sitin.bots.requests import CreateBotRequestBody
@@ -28,10 +27,9 @@ from sitin.kit.errors import SitinError
 from sitin.kit.ids import new_id
 from sitin.kit.requests import sentence_of
 from sitin.kit.wakeups import Channel, wake
-from sitin.platforms.urls import MeetingUrl
+from sitin.kit.wire import is_storable
 
 B = TypeVar("B", bound=BaseModel)
-R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
@@ -42,14 +40,6 @@ class BatchItemError(SitinError):
     code = "FST_ERR_VALIDATION"
     status = 400
     title = "Bad Request"
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A request that is right in itself."""
-
-    body: CreateBotRequestBody
-    meeting: MeetingUrl
 
 
 class BotCreation:
@@ -76,29 +66,9 @@ class BotCreation:
         Raises ``InvalidRequestError``, ``InvalidMeetingPlatformError``, ``OwnKeyNotAllowedError``,
         and what ``Admission.admit`` raises.
         """
-        return await self._queue(session, caller, await self._check(caller, body))
-
-    async def create_batch(
-        self, session: AsyncSession, caller: Caller, items: Sequence[Any]
-    ) -> tuple[list[BatchCreated], list[BatchError]]:
-        """Queue every bot of a batch that may be, in order."""
-
-        async def check(item: Any) -> _Order:
-            return await self._check(caller, validated(CreateBotRequestBody, item))
-
-        async def queue(order: _Order) -> UUID:
-            return await self._queue(session, caller, order)
-
-        return await in_batch(session, items, check, queue)
-
-    async def _check(self, caller: Caller, body: CreateBotRequestBody) -> _Order:
-        meeting = meeting_of(body.meeting_url)
-        await self._configurations.check(body, caller.plan)
-        return _Order(body, meeting)
-
-    async def _queue(self, session: AsyncSession, caller: Caller, order: _Order) -> UUID:
+        meeting = self._configurations.check_with_meeting(body, caller.plan)
         bot_id = new_id()
-        candidate = Candidate(bot_id, order.meeting.url, order.body.allow_multiple_bots)
+        candidate = Candidate(bot_id, meeting.url, body.allow_multiple_bots)
         await self._admission.admit(session, caller.team_id, caller.plan, candidate)
         now = self._clock.now()
         bot = Bot(
@@ -107,13 +77,23 @@ class BotCreation:
             created_at=now,
             status=BotStatus.QUEUED,
             status_at=now,
-            **_transcription(order.body),
-            **meeting_columns(order.body, order.meeting),
-            **self._configurations.columns(order.body),
+            **_transcription(body),
+            **meeting_columns(body, meeting),
+            **self._configurations.columns(body),
         )
         await self._lifecycle.begin(session, bot)
         await wake(session, Channel.BOTS)
         return bot_id
+
+    async def create_batch(
+        self, session: AsyncSession, caller: Caller, items: Sequence[Any]
+    ) -> tuple[list[BatchCreated], list[BatchError]]:
+        """Queue every bot of a batch that may be, in order."""
+
+        async def create(item: Any) -> UUID:
+            return await self.create(session, caller, validated(CreateBotRequestBody, item))
+
+        return await in_batch(session, items, create)
 
 
 def _transcription(body: CreateBotRequestBody) -> dict[str, Any]:
@@ -130,38 +110,27 @@ def validated(model: type[B], item: Any) -> B:
     try:
         return model.model_validate(item)
     except ValidationError as error:
-        message = sentence_of(error.errors(include_url=False), at="item")
-        raise BatchItemError(message, details=message) from None
+        raise BatchItemError(sentence_of(error.errors(include_url=False), at="item")) from None
 
 
 async def in_batch(
-    session: AsyncSession,
-    items: Sequence[Any],
-    check: Callable[[Any], Awaitable[R]],
-    create: Callable[[R], Awaitable[UUID]],
+    session: AsyncSession, items: Sequence[Any], create: Callable[[Any], Awaitable[UUID]]
 ) -> tuple[list[BatchCreated], list[BatchError]]:
-    """Create what each item asks for, in order, each in a savepoint of its own.
-
-    All are checked before the first is created, because a check may wait for names to be resolved
-    and creating may hold a lock.
-    """
-    checked = await asyncio.gather(*(check(item) for item in items), return_exceptions=True)
+    """Create what each item asks for, in order, each in a savepoint of its own."""
     made: list[BatchCreated] = []
     failed: list[BatchError] = []
-    for index, (item, outcome) in enumerate(zip(items, checked, strict=True)):
+    for index, item in enumerate(items):
         extra = _extra_of(item)
         try:
-            if isinstance(outcome, BaseException):
-                raise outcome
             async with session.begin_nested():
-                bot_id = await create(outcome)
+                bot_id = await create(item)
         except SitinError as error:
             failed.append(
                 BatchError(
                     index=index,
                     code=item_code(error),
                     message=error.message,
-                    details=error.details,
+                    details=item_details(error),
                     extra=extra,
                 )
             )
@@ -187,6 +156,11 @@ def item_code(error: SitinError) -> str:
     return "VALIDATION_ERROR" if bare == "VALIDATION" else bare
 
 
+def item_details(error: SitinError) -> str | None:
+    """The error's details as batches tell them: of what does not validate, which issues it has."""
+    return error.message if error.status == HTTPStatus.BAD_REQUEST else error.details
+
+
 def _extra_of(item: Any) -> dict[str, Any] | None:
     extra = item.get("extra") if isinstance(item, dict) else None
-    return extra if isinstance(extra, dict) else None
+    return extra if isinstance(extra, dict) and is_storable(extra) else None

@@ -20,7 +20,7 @@ from sitin.artifacts.tasks import PurgeArtifacts
 from sitin.bots.erasing import erase
 from sitin.bots.errors import BotNotFoundError
 from sitin.bots.models import Bot
-from sitin.bots.scheduled.models import ScheduledBot
+from sitin.bots.scheduled.models import ScheduledBot, ScheduleStatus
 from sitin.jobs.port import Jobs, Periodic
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
@@ -53,19 +53,25 @@ class Deletion:
     ) -> None:
         """Delete all that a bot recorded, and who was there; may be done again, in any status.
 
-        What a bot that is still in its call goes on to record is deleted when it ends. Raises
-        ``BotNotFoundError``.
+        What a bot that is still in its call goes on to record is deleted when it ends. A scheduled
+        bot that failed or was cancelled has never become a bot; what was given with it and told of
+        it goes as well. Raises ``BotNotFoundError``.
         """
         query = select(Bot).where(Bot.id == bot_id, Bot.team_id == caller.team_id)
         bot = (await session.scalars(query.with_for_update())).one_or_none()
-        if bot is None:
-            raise BotNotFoundError(bot_id)
-        await erase(session, bot)
-        await session.execute(
-            update(ScheduledBot).where(ScheduledBot.id == bot_id).values(extra=None)
+        schedule = await session.scalar(
+            update(ScheduledBot)
+            .where(ScheduledBot.id == bot_id, ScheduledBot.team_id == caller.team_id)
+            .values(extra=None)
+            .returning(ScheduledBot.status)
+            .execution_options(synchronize_session=False)
         )
+        if bot is not None:
+            await erase(session, bot)
+            await self._drop(session, bot_id, at_provider=at_provider)
+        elif schedule not in (ScheduleStatus.FAILED, ScheduleStatus.CANCELLED):
+            raise BotNotFoundError(bot_id)
         await erase_messages(session, bot_id)
-        await self._drop(session, bot_id, at_provider=at_provider)
 
     async def expire(self, session: AsyncSession, bot_ids: Sequence[UUID]) -> None:
         """Delete the artifacts of bots whose time is over; what is known about the bots stays."""

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from sitin.bots.models import BotTexts
 from sitin.contract.codes import Platform
@@ -100,7 +100,7 @@ async def read_page(
     base = [*conditions, *walk.beyond]
 
     async def read(query: Select[Any]) -> Sequence[Any]:
-        return (await session.scalars(query.order_by(*walk.order).limit(limit + 1))).all()
+        return (await session.scalars(query.limit(limit + 1))).all()
 
     if not parts.fit():
         # The database would take every piece of them, which costs by their length.
@@ -111,10 +111,10 @@ async def read_page(
         rows = await read(
             _by_combination(
                 source, base, walk, statuses or source.statuses, platforms or list(Platform), limit
-            )
+            ).order_by(*walk.order)
         )
     else:
-        rows = await read(select(source.model).where(*base))
+        rows = await read(select(source.model).where(*base).order_by(*walk.order))
     return page_of(rows, limit=limit, cursor=cursor, key=lambda row: _key(source, row))
 
 
@@ -129,19 +129,25 @@ async def _containing(
     limit: int,
 ) -> Sequence[Any]:
     """Rows with these parts: among the next along the time, else by the index of pieces."""
-    wanted = contains(source.model, parts)
-    if statuses:
-        wanted.append(source.model.status.in_(statuses))
-    if platforms:
-        wanted.append(source.model.platform.in_(platforms))
+
+    def wanted(model: Any) -> Conditions:
+        conditions = contains(model, parts)
+        if statuses:
+            conditions.append(model.status.in_(statuses))
+        if platforms:
+            conditions.append(model.platform.in_(platforms))
+        return conditions
+
+    along = select(source.model).where(*base).order_by(*walk.order)
     pieces = found_by_pieces(source.model.id, parts) if source.has_pieces else ()
     if pieces:
         # What many have is soon found along the time, and among pieces it would be a long list.
-        near = select(source.model.id).where(*base).order_by(*walk.order).limit(_NEAR)
-        rows = await read(select(source.model).where(source.model.id.in_(near), *wanted))
+        near = aliased(source.model, along.limit(_NEAR).subquery())
+        order = walk.order_of(getattr(near, source.moment.key), near.id)
+        rows = await read(select(near).where(*wanted(near)).order_by(*order))
         if len(rows) > limit:
             return rows
-    return await read(select(source.model).where(*base, *wanted, *pieces))
+    return await read(along.where(*wanted(source.model), *pieces))
 
 
 def _key(source: Source[T], row: Any) -> str:

@@ -49,7 +49,7 @@ class Reports:
         ``CallbackNotConfiguredError`` or ``InvalidRequestError``.
         """
         if given is not None:
-            await self._configurations.check_url("url", given.url)
+            self._configurations.check_url("url", given.url)
             check_secret("secret", given.secret)
         bot = await self._ended(session, caller, bot_id)
         if not bot.transcription_enabled:

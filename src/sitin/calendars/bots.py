@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.accounts.service import Caller
 from sitin.bots.configuration import Configurations
-from sitin.bots.creation import item_code, validated
+from sitin.bots.creation import item_code, item_details, validated
 from sitin.bots.errors import InvalidRequestError
 from sitin.bots.requests import BotConfigurationBody
 from sitin.bots.scheduled.for_events import EventBots
@@ -73,7 +73,7 @@ class CalendarBots:
         Raises ``CalendarNotFoundError``, ``EventNotFoundError``, ``SeriesNotFoundError``,
         ``InvalidRequestError`` or ``OwnKeyNotAllowedError``.
         """
-        await self._configurations.check(body, caller.plan)
+        self._configurations.check(body, caller.plan)
         series, events = await self._targets(session, caller, connection_id, body)
         wish = self._wish(body)
         had = await self._bots.of_events(session, [event.id for event in events])
@@ -113,9 +113,8 @@ class CalendarBots:
         ``CalendarBotLockedError``.
         """
         series, events = await self._targets(session, caller, connection_id, body)
-        given = body.given()
         if body.all_occurrences and series.bot is not None:
-            series.bot = await self._changed(caller, series.bot, given)
+            series.bot = await self._changed(caller, series.bot, body)
         chosen, refused = await self._chosen(session, series, events, body)
         for event, bot in chosen:
             wish = wish_of(event, series)
@@ -123,7 +122,7 @@ class CalendarBots:
                 # Just changed for all of the series.
                 changed: Mapping[str, Any] = series.bot
             else:
-                changed = await self._changed(caller, wish or self._wish_of(bot), given)
+                changed = await self._changed(caller, wish or self._wish_of(bot), body)
                 event.bot = dict(changed)
             await self._bots.configure(session, bot, changed)
         await session.flush()
@@ -225,12 +224,12 @@ class CalendarBots:
         return self._wish(validated(BotConfigurationBody, self._configurations.body_of(bot)))
 
     async def _changed(
-        self, caller: Caller, wish: Mapping[str, Any], given: Mapping[str, Any]
+        self, caller: Caller, wish: Mapping[str, Any], given: UpdateCalendarBotRequestBody
     ) -> dict[str, Any]:
         """A configuration with what is given in it; checked like one for a new bot."""
         current = self._configurations.body_of_columns(wish)
-        body = validated(BotConfigurationBody, {**current, **given})
-        await self._configurations.check(body, caller.plan)
+        body = validated(BotConfigurationBody, given.over(current))
+        self._configurations.check(body, caller.plan)
         return self._wish(body)
 
 
@@ -261,7 +260,7 @@ def _outcome(events: Sequence[Event], refused: Mapping[UUID, SitinError]) -> Out
             event_id=event_id,
             code=item_code(error),
             message=error.message,
-            details=error.details,
+            details=item_details(error),
         )
         for event_id, error in refused.items()
     ]

@@ -114,15 +114,6 @@ class UpdateCalendarBotRequestBody(BotConfigurationBody, TargetBody):
         None, description="Where to report it.", json_schema_extra=_without_default
     )
 
-    def given(self) -> dict[str, Any]:
-        """The fields of the configuration that the client sent, as it could have sent them."""
-        targets = TargetBody.model_fields
-        return {
-            name: value
-            for name, value in self.model_dump(mode="json").items()
-            if name in self.model_fields_set and name not in targets
-        }
-
 
 class DeleteCalendarBotRequestBody(TargetBody):
     """Whose bots are not to go."""

@@ -99,9 +99,9 @@ async def check_plans(install: Installation) -> None:
 def address_check(outgoing: OutgoingClient) -> AddressCheck:
     """The check of customers' addresses that bots and commands use."""
 
-    async def check(url: str, schemes: Sequence[str]) -> str | None:
+    def check(url: str, schemes: Sequence[str]) -> str | None:
         try:
-            await outgoing.check_url(url, schemes=schemes)
+            outgoing.check_url(url, schemes=schemes)
         except UrlRefusedError as error:
             return error.message
         return None

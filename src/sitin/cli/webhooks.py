@@ -59,7 +59,7 @@ def create(
     """Make a webhook endpoint; the secret verifies its signatures."""
 
     async def make(install: Installation) -> dict[str, str]:
-        await _check(install, url)
+        _check(install, url)
         async with install.database.transaction() as session:
             await require_team(session, team_id)
             made = await create_endpoint(
@@ -121,7 +121,7 @@ def update(
 
     async def change(install: Installation) -> dict[str, str]:
         if url is not None:
-            await _check(install, url)
+            _check(install, url)
         async with install.database.transaction() as session:
             await change_endpoint(session, webhook_id, changes)
         return {"webhook_id": str(webhook_id)}
@@ -254,8 +254,8 @@ def resend_(
         typer.echo(f"not to {webhook_id}, which is disabled")
 
 
-async def _check(install: Installation, url: str) -> None:
-    if refused := await address_check(install.outgoing)(url, ("http", "https")):
+def _check(install: Installation, url: str) -> None:
+    if refused := address_check(install.outgoing)(url, ("http", "https")):
         raise OperatorError(f"--url: {refused}")
 
 

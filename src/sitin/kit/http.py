@@ -24,7 +24,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from sitin.kit.addresses import Resolver, address_is_public, resolve
 
 LONGEST_URL = 2048  # characters
-_RESOLVE_SECONDS = 5.0
 _MOST_CONNECTIONS = 1000
 # Each idle connection is an open file, and there may be many hosts; whoever is asked again within
 # this time is asked often.
@@ -32,7 +31,7 @@ _IDLE_SECONDS = 5.0
 _HEADERS = {"user-agent": "sitin", "accept-encoding": "identity"}
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name in ASCII, or an IPv6 address
 _REDIRECTS = (301, 302, 303, 307, 308)
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_LOCAL = re.compile(r"(.*\.)?localhost\.?", re.IGNORECASE)  # whoever resolves it (RFC 6761)
 
 
 class OutgoingError(Exception):
@@ -88,7 +87,6 @@ class OutgoingClient:
 
     def __init__(self, *, allow_private: bool = False, resolver: Resolver = resolve) -> None:
         self._allow_private = allow_private
-        self._resolver = resolver
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 resolver=_PublicNames(allow_private=allow_private, resolver=resolver),
@@ -109,22 +107,21 @@ class OutgoingClient:
             trace_configs=[_tracing()],
         )
 
-    async def check_url(self, url: str, *, schemes: Iterable[str] = ("http", "https")) -> None:
-        """Tell early whether an address will be asked; raises ``UrlRefusedError`` with a sentence.
+    def check_url(self, url: str, *, schemes: Iterable[str] = ("http", "https")) -> None:
+        """Tell early what the text of an address tells; raises ``UrlRefusedError`` with a sentence.
 
-        A name that cannot be resolved now passes, because it may be later; it is checked again.
+        No name is resolved: what it means is looked at when it is asked, and nobody waits for it
+        before.
         """
-        parsed = parse_url(url, schemes=schemes)
+        self._check_host(parse_url(url, schemes=schemes))
+
+    def _check_host(self, url: httpx.URL) -> None:
+        """Raise ``UrlRefusedError`` for an address that says itself that it is not public."""
         if self._allow_private:
             return
-        port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
-        try:
-            async with asyncio.timeout(_RESOLVE_SECONDS):
-                addresses = await self._resolver(parsed.host, port)
-        except (OSError, UnicodeError):
-            return
-        if not any(address_is_public(address) for address in addresses):
-            raise _not_public(parsed.host)
+        number = _numeric(url.host)
+        if _LOCAL.fullmatch(url.host) or (number is not None and not address_is_public(number)):
+            raise _not_public(url.host)
 
     async def request(
         self,
@@ -212,9 +209,7 @@ class OutgoingClient:
         content: bytes | None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         parsed = parse_url(url)
-        number = _numeric(parsed.host)
-        if number is not None and not self._allow_private and not address_is_public(number):
-            raise _not_public(parsed.host)
+        self._check_host(parsed)
         try:
             async with (
                 asyncio.timeout(seconds),

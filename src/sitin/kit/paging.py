@@ -126,11 +126,19 @@ class Walk:
         newest_first: bool,
     ) -> None:
         backwards = cursor is not None and cursor.backwards
-        rising = newest_first == backwards
-        self.order: tuple[ColumnElement[Any], ...] = (
-            (moment.asc(), row_id.asc()) if rising else (moment.desc(), row_id.desc())
-        )
+        self._rising = rising = newest_first == backwards
+        self.order = self.order_of(moment, row_id)
         self.beyond: tuple[ColumnElement[bool], ...] = ()
         if cursor is not None:
             place, there = tuple_(moment, row_id), tuple_(*read_time_key(cursor.key))
             self.beyond = (place > there if rising else place < there,)
+
+    def order_of(
+        self,
+        moment: ColumnElement[datetime] | InstrumentedAttribute[datetime],
+        row_id: ColumnElement[UUID] | InstrumentedAttribute[UUID],
+    ) -> tuple[ColumnElement[Any], ...]:
+        """The same order, by columns of what was read of the table."""
+        if self._rising:
+            return moment.asc(), row_id.asc()
+        return moment.desc(), row_id.desc()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -12,12 +13,21 @@ from sitin.kit.errors import SitinError
 BODY_LIMIT = 1024 * 1024
 """Bytes of a request's body; a hundred bots with generous ``extra`` fit in."""
 
-_DEPTH = 64
-"""Levels of nesting; PostgreSQL and every client's parser manage far more."""
+_READ_LEVELS = 128
+"""Levels of nesting that are read: more than any field may have, fewer than the parser manages."""
+
+_READ_DIGITS = 4300
+"""Of an integer; Python converts no more."""
+
+_BRACKETS = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*"?|(?P<opening>[\[{])|(?P<closing>[\]}])', re.DOTALL
+)
+"""A bracket, or a string, in which brackets mean nothing; one without an end reaches to the last
+character, so that no character is looked at for every quote before it."""
 
 
 class BadBodyError(SitinError):
-    """The body is no JSON that could be stored."""
+    """The body is no JSON."""
 
     code = "FST_ERR_VALIDATION"
     status = 400
@@ -33,7 +43,7 @@ class BodyTooLargeError(SitinError):
 
 
 class JsonRequest(Request):
-    """A request whose body is bounded and whose JSON the database can store."""
+    """A request whose body is bounded and, when it is read as JSON, strict JSON."""
 
     async def body(self) -> bytes:
         """The whole body. Raises ``BodyTooLargeError``."""
@@ -71,46 +81,58 @@ class JsonRequest(Request):
 
 
 def read_json(body: bytes) -> Any:
-    """Parse strict JSON. Raises ``BadBodyError``."""
+    """Parse strict JSON. Raises ``BadBodyError``.
+
+    What fields take is for their types to say; so a number that no field could hold is read as
+    infinity, and what is nested deeper than any field may be as null.
+    """
     try:
-        value = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadBodyError(f"body: this is not JSON ({reason}).") from None
-    _check(value, "body", _DEPTH)
-    return value
+        # Half of a surrogate pair is its field's affair, written out as much as escaped.
+        text = body.decode(errors="surrogatepass")
+    except UnicodeDecodeError as error:
+        raise _no_json(f"byte {error.start + 1} is not UTF-8") from None
+    try:
+        try:
+            return _parse(text)
+        except RecursionError:
+            return _parse(_without_depths(text))
+    except json.JSONDecodeError as error:
+        raise _no_json(f"{error.msg} in line {error.lineno}, column {error.colno}") from None
+
+
+def _no_json(reason: str) -> BadBodyError:
+    return BadBodyError(f"body: this is not JSON ({reason}).")
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, parse_constant=_no_constant, parse_int=_integer)
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise _no_json(f"{name} is no JSON number")
 
 
-def _check(value: Any, path: str, depth: int) -> None:
-    if depth == 0:
-        raise BadBodyError(f"{path}: nested too deeply; {_DEPTH} levels are allowed.")
-    match value:
-        case dict():
-            for key, item in value.items():
-                _check_text(key, path)
-                _check(item, f"{path}.{key}", depth - 1)
-        case list():
-            for index, item in enumerate(value):
-                _check(item, f"{path}[{index}]", depth - 1)
-        case str():
-            _check_text(value, path)
-        case float() if not math.isfinite(value):
-            raise BadBodyError(f"{path}: the number is too large.")
-        case _:
-            pass
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= _READ_DIGITS else math.inf
 
 
-def _check_text(text: str, path: str) -> None:
-    # PostgreSQL stores neither of them.
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        shown = path.encode(errors="replace").decode()
-        raise BadBodyError(
-            f"{shown}: text may hold neither a NUL character nor half of a surrogate pair."
-        )
+def _without_depths(text: str) -> str:
+    """The text with null instead of what is nested deeper than ``_READ_LEVELS``."""
+    kept, level, start = [], 0, 0
+    for token in _BRACKETS.finditer(text):
+        if token["opening"]:
+            level += 1
+            if level == _READ_LEVELS + 1:
+                kept.append(text[start : token.start()])
+        elif token["closing"]:
+            if level == _READ_LEVELS + 1:
+                start = token.end()
+            level -= 1
+    return "null".join([*kept, text[start:]])
+
+
+_NO_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
+"""What pydantic calls it; its sentences name what the value would become."""
 
 
 def sentence_of(errors: Iterable[Mapping[str, Any]], *, at: str = "body") -> str:
@@ -127,9 +149,13 @@ def _problem(error: Mapping[str, Any], at: str) -> str:
     where = path.pop(0) if path and path[0] in ("body", "query", "path") else at
     # A union's branches are no names of the client's; fields and positions are.
     names = [str(part) for part in path if isinstance(part, int) or part.islower()]
-    field = ".".join(names) or where
+    # Further into a value that is one to pydantic; the names there are the client's own.
+    names += error.get("ctx", {}).get("way", ())
+    field = ".".join(names).encode(errors="replace").decode() or where
     if error["type"] == "missing":
         what = "is required"
+    elif error["type"] in _NO_OBJECT:
+        what = "must be an object"
     elif error["type"] in ("too_short", "too_long") and isinstance(error.get("input"), str):
         # Our own texts are measured after they were looked at, where pydantic counts items.
         limits = error["ctx"]

@@ -4,13 +4,14 @@ The patterns are the ones that the public API's document states, so that clients
 either document accept the same values.
 """
 
+import math
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,7 @@ from pydantic import (
     StrictBool,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 from sitin.kit.clock import iso
 
@@ -43,7 +45,7 @@ def _match(pattern: str, what: str) -> BeforeValidator:
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: object) -> object:
-        if isinstance(value, str) and not compiled.match(value):
+        if isinstance(value, str) and not compiled.fullmatch(value):
             raise ValueError(what)
         return value
 
@@ -56,7 +58,10 @@ _A_TIME = "must be an ISO 8601 time in UTC, like 2026-01-15T10:30:00Z"
 def _as_utc(value: object) -> object:
     # Minutes without seconds are allowed by the pattern and by no Python parser before 3.13.
     if isinstance(value, str):
-        return datetime.fromisoformat(value.removesuffix("Z")[:26]).replace(tzinfo=UTC)
+        try:
+            return datetime.fromisoformat(value.removesuffix("Z")[:26]).replace(tzinfo=UTC)
+        except ValueError:  # the year 0
+            raise ValueError(_A_TIME) from None
     # A number would be read as seconds since 1970.
     if not isinstance(value, datetime):
         raise ValueError(_A_TIME)  # noqa: TRY004 - pydantic wants a ValueError
@@ -112,17 +117,53 @@ StrictFlag = StrictBool
 """A boolean that a client gives in a body; ``"true"`` is none."""
 
 
-def _plain_text(value: str) -> str:
-    # Bodies are checked whole (kit.requests); this is for what comes in a query.
-    if "\x00" in value:
-        raise ValueError("must hold no NUL character")
+_DEPTH = 64
+"""Levels of nesting; PostgreSQL and every client's parser manage far more."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_Way = tuple[str, ...]
+
+
+def _unstorable(value: object, way: _Way = ()) -> Iterator[tuple[_Way, str]]:
+    """What PostgreSQL cannot store of a JSON value: the way to it, and what is wrong with it."""
+    match value:
+        case str() if _UNSTORABLE.search(value):
+            yield way, "text may hold neither a NUL character nor half of a surrogate pair"
+        case float() if not math.isfinite(value):
+            yield way, "the number is too large"
+        case dict() | list() if len(way) == _DEPTH:
+            yield (), f"nested too deeply; {_DEPTH} levels are allowed"
+        case dict():
+            for key, item in value.items():
+                for _, what in _unstorable(key):
+                    yield way, what
+                yield from _unstorable(item, (*way, key))
+        case list():
+            for index, item in enumerate(value):
+                yield from _unstorable(item, (*way, str(index)))
+        case _:
+            pass
+
+
+def is_storable(value: object) -> bool:
+    """Whether the database can store a JSON value, and a client be told it again."""
+    return not any(_unstorable(value))
+
+
+def _check_storable(value: object) -> object:
+    if flaw := next(_unstorable(value), None):
+        way, what = flaw
+        raise PydanticCustomError("unstorable", "{what}", {"what": what, "way": way})
     return value
 
 
-Text = Annotated[str, AfterValidator(_plain_text)]
+_STORABLE = BeforeValidator(_check_storable)
+
+Text = Annotated[str, _STORABLE]
 """Text that a client gives and the database stores."""
 
-Uri = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
+Uri = Annotated[str, _STORABLE, WithJsonSchema({"type": "string", "format": "uri"})]
 """An address that a client gives; the room that uses it says which kinds it takes."""
 
 
@@ -139,11 +180,12 @@ OptionalTime = Annotated[Time | None, BeforeValidator(_nothing_as_none)]
 
 JsonObject = Annotated[
     dict[str, Any],
+    _STORABLE,
     WithJsonSchema(
         {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {}}
     ),
 ]
-"""Any JSON object."""
+"""Any JSON object that a client gives and the database stores."""
 
 
 class Out(BaseModel):
@@ -156,6 +198,21 @@ class In(BaseModel):
     """Base of everything a request is made of; unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def over(self, current: Mapping[str, Any]) -> dict[str, Any]:
+        """What there is with what the client gave in its place; what it did not give stays.
+
+        So within the objects that have fields of their own; a value that is free of form, such as
+        ``extra``, is one value.
+        """
+        changed = dict(current)
+        plain = self.model_dump(mode="json")
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            changed[name] = (
+                value.over(current.get(name) or {}) if isinstance(value, In) else plain[name]
+            )
+        return changed
 
 
 class ValidationErrorResponse(Out):

@@ -108,6 +108,62 @@ async def test_what_is_not_given_stays(house: House) -> None:
     assert (after.extra, after.meeting_platform) == (None, "zoom")
 
 
+async def test_what_is_not_given_within_an_object_stays_too(house: House) -> None:
+    bot_id = await house.schedule(
+        HOUR,
+        timeout_config={"waiting_room_timeout": 700, "no_one_joined_timeout": 800},
+        streaming_enabled=True,
+        streaming_config={"output_url": "wss://example.com/live", "audio_frequency": 16000},
+        transcription_enabled=True,
+        transcription_config={"api_key": "mine", "custom_params": {"a": {"b": 1}, "c": 2}},
+        callback_enabled=True,
+        callback_config={"url": "https://example.com/back", "secret": "s3", "method": "PUT"},
+        extra={"deal": 42, "of": "Ada"},
+    )
+    await change(
+        house,
+        bot_id,
+        timeout_config={"waiting_room_timeout": 900},
+        streaming_config={"input_url": "wss://example.com/in"},
+        transcription_config={"custom_params": {"a": {"d": 3}}},
+        callback_config={"url": "https://example.com/elsewhere"},
+        extra={"deal": 43},
+    )
+    async with house.database.transaction() as session:
+        row = await house.scheduled.get(session, house.caller, bot_id)
+    body = house.configurations.body_of(row)
+    assert body["timeout_config"] == {
+        "waiting_room_timeout": 900,
+        "no_one_joined_timeout": 800,
+        "silence_timeout": 600,
+    }
+    assert body["streaming_config"] == {
+        "input_url": "wss://example.com/in",
+        "output_url": "wss://example.com/live",
+        "audio_frequency": 16000,
+    }
+    assert body["transcription_config"] == {
+        "provider": "gladia",
+        "api_key": "mine",
+        "custom_params": {"a": {"d": 3}},
+    }
+    assert body["callback_config"] == {
+        "url": "https://example.com/elsewhere",
+        "method": "PUT",
+        "secret": "s3",
+    }
+    assert body["extra"] == {"deal": 43}
+    await change(
+        house,
+        bot_id,
+        callback_config={"url": "https://example.com/back", "secret": None},
+        streaming_config=None,
+    )
+    async with house.database.transaction() as session:
+        row = await house.scheduled.get(session, house.caller, bot_id)
+    assert (row.callback_secret, row.callback_method, row.streaming_config) == (None, "PUT", None)
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

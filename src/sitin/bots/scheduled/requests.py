@@ -41,11 +41,3 @@ class UpdateScheduledBotRequestBody(CreateBotRequestBody):
         description="When it joins: at least a minute and at most 90 days from now.",
         json_schema_extra=_without_default,
     )
-
-    def given(self) -> dict[str, Any]:
-        """The fields that the client sent, as it could have sent them."""
-        return {
-            name: value
-            for name, value in self.model_dump(mode="json").items()
-            if name in self.model_fields_set
-        }

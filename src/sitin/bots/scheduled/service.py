@@ -5,7 +5,6 @@ its row; whoever queues what is due passes by rows that others hold.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.accounts.service import Caller
-from sitin.bots.configuration import PROVIDER, Configurations, meeting_columns, meeting_of
+from sitin.bots.configuration import PROVIDER, Configurations, meeting_columns
 from sitin.bots.creation import in_batch, validated
 from sitin.bots.errors import (
     BotNotEditableError,
@@ -21,7 +20,6 @@ from sitin.bots.errors import (
     BotStatusError,
     InvalidRequestError,
 )
-from sitin.bots.requests import CreateBotRequestBody
 from sitin.bots.scheduled import schemas, store
 from sitin.bots.scheduled.models import ScheduledBot, ScheduleStatus
 from sitin.bots.scheduled.requests import (
@@ -34,21 +32,11 @@ from sitin.kit.clock import Clock
 from sitin.kit.ids import new_id
 from sitin.kit.paging import Cursor, Page
 from sitin.kit.wakeups import Channel, wake
-from sitin.platforms.urls import MeetingUrl
 
 SOONEST = timedelta(minutes=1)
 LATEST = timedelta(days=90)
 LOCK = timedelta(minutes=4)
 """So long before its time a scheduled bot can no longer be changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """A request that is right in itself."""
-
-    body: CreateBotRequestBody
-    meeting: MeetingUrl
-    join_at: datetime
 
 
 class ScheduledBots:
@@ -67,22 +55,29 @@ class ScheduledBots:
         ``OwnKeyNotAllowedError``.
         """
         self._check_time(body.join_at)
-        return await self._add(session, caller, await self._check(caller, body, body.join_at))
+        now = self._clock.now()
+        bot = ScheduledBot(
+            id=new_id(),
+            team_id=caller.team_id,
+            created_at=now,
+            updated_at=now,
+            **self._columns(caller, body),
+        )
+        session.add(bot)
+        await session.flush()
+        await wake(session, Channel.SCHEDULE)
+        return bot.id
 
     async def create_batch(
         self, session: AsyncSession, caller: Caller, items: Sequence[Any]
     ) -> tuple[list[BatchCreated], list[BatchError]]:
         """Schedule every bot of a batch that may be, in order."""
 
-        async def check(item: Any) -> _Order:
+        async def create(item: Any) -> UUID:
             body = validated(CreateScheduledBotRequestBody, item)
-            self._check_time(body.join_at)
-            return await self._check(caller, body, body.join_at)
+            return await self.create(session, caller, body)
 
-        async def add(order: _Order) -> UUID:
-            return await self._add(session, caller, order)
-
-        return await in_batch(session, items, check, add)
+        return await in_batch(session, items, create)
 
     def _check_time(self, join_at: datetime) -> None:
         now = self._clock.now()
@@ -91,30 +86,12 @@ class ScheduledBots:
         if join_at > now + LATEST:
             raise InvalidRequestError("join_at", f"must be within {LATEST.days} days from now.")
 
-    async def _check(self, caller: Caller, body: CreateBotRequestBody, join_at: datetime) -> _Order:
-        meeting = meeting_of(body.meeting_url)
-        await self._configurations.check(body, caller.plan)
-        return _Order(body, meeting, join_at)
-
-    async def _add(self, session: AsyncSession, caller: Caller, order: _Order) -> UUID:
-        now = self._clock.now()
-        bot = ScheduledBot(
-            id=new_id(),
-            team_id=caller.team_id,
-            created_at=now,
-            updated_at=now,
-            **self._columns(order),
-        )
-        session.add(bot)
-        await session.flush()
-        await wake(session, Channel.SCHEDULE)
-        return bot.id
-
-    def _columns(self, order: _Order) -> dict[str, Any]:
+    def _columns(self, caller: Caller, body: CreateScheduledBotRequestBody) -> dict[str, Any]:
+        meeting = self._configurations.check_with_meeting(body, caller.plan)
         return {
-            "join_at": order.join_at,
-            **meeting_columns(order.body, order.meeting),
-            **self._configurations.columns(order.body),
+            "join_at": body.join_at,
+            **meeting_columns(body, meeting),
+            **self._configurations.columns(body),
         }
 
     async def page(
@@ -184,19 +161,14 @@ class ScheduledBots:
         ``create`` raises.
         """
         bot = await self._editable(session, caller, bot_id)
-        given = body.given()
-        merged = validated(
-            CreateScheduledBotRequestBody,
-            {
-                **self._configurations.body_of(bot),
-                "join_at": bot.join_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-                **given,
-            },
-        )
-        if "join_at" in given:
+        current = {
+            **self._configurations.body_of(bot),
+            "join_at": bot.join_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        merged = validated(CreateScheduledBotRequestBody, body.over(current))
+        if "join_at" in body.model_fields_set:
             self._check_time(merged.join_at)
-        order = await self._check(caller, merged, merged.join_at)
-        for name, value in self._columns(order).items():
+        for name, value in self._columns(caller, merged).items():
             setattr(bot, name, value)
         bot.updated_at = self._clock.now()
         await session.flush()
