@@ -22,10 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from sitin.bots.models import SECRETS
 from sitin.contract.calendars import CalendarPlatform, ConnectionStatus, EventStatus
 from sitin.contract.codes import Platform
 from sitin.kit.database import Base
 from sitin.kit.ids import new_id
+from sitin.kit.sealing import SealedFields, SealedText
 
 _NULLABLE_JSON = JSONB(none_as_null=True)
 
@@ -110,11 +112,11 @@ class Credentials(Base):
     connection_id: Mapped[UUID] = mapped_column(
         ForeignKey("calendar_connections.id", ondelete="CASCADE"), primary_key=True
     )
-    client_id: Mapped[str] = mapped_column(Text)
-    client_secret: Mapped[str] = mapped_column(Text)
-    refresh_token: Mapped[str] = mapped_column(Text)
-    tenant_id: Mapped[str] = mapped_column(Text)
-    access_token: Mapped[str | None] = mapped_column(Text)
+    client_id: Mapped[str] = mapped_column(SealedText)
+    client_secret: Mapped[str] = mapped_column(SealedText)
+    refresh_token: Mapped[str] = mapped_column(SealedText)
+    tenant_id: Mapped[str] = mapped_column(SealedText)
+    access_token: Mapped[str | None] = mapped_column(SealedText)
     access_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
@@ -151,7 +153,9 @@ class Channel(Base):
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     renew_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    credentials: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    credentials: Mapped[dict[str, Any] | None] = mapped_column(
+        SealedFields("client_id", "client_secret", "refresh_token", "tenant_id", "access_token")
+    )
     """Those of a connection that is deleted, encrypted; for ending this channel only."""
 
 
@@ -176,7 +180,7 @@ class Series(Base):
     """The same for a series and those split off it."""
     starts_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     """The start of the first event of it that is known."""
-    bot: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    bot: Mapped[dict[str, Any] | None] = mapped_column(SealedFields(*SECRETS))
     """The configuration of the bots for all its events, as ``sitin.bots`` stores it."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
@@ -223,7 +227,7 @@ class Event(Base):
     joined_url: Mapped[str | None] = mapped_column(Text)
     """The normalised address of a meeting on a platform that is known."""
     meeting_platform: Mapped[Platform | None] = mapped_column(String(8))
-    bot: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    bot: Mapped[dict[str, Any] | None] = mapped_column(SealedFields(*SECRETS))
     """The configuration of a bot for this event alone."""
     bot_declined: Mapped[bool] = mapped_column(default=False)
     """The series' bots are not wanted here."""
