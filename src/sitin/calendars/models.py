@@ -166,6 +166,11 @@ class Series(Base):
     __table_args__ = (
         UniqueConstraint("connection_id", "provider_series_id", name="uq_calendar_series_provider"),
         Index("ix_calendar_series_connection_id_starts_at", "connection_id", "starts_at", "id"),
+        Index(
+            "ix_calendar_series_wished",
+            "connection_id",
+            postgresql_where=text("bot IS NOT NULL"),
+        ),
         CheckConstraint("event_type IN ('one_off', 'recurring')", name="event_type"),
     )
 
@@ -194,6 +199,12 @@ class Event(Base):
         Index("ix_calendar_events_connection_id_start_at", "connection_id", "start_at", "id"),
         Index("ix_calendar_events_connection_id_end_at", "connection_id", "end_at"),
         Index("ix_calendar_events_series_id_start_at", "series_id", "start_at"),
+        Index(
+            "ix_calendar_events_wished",
+            "connection_id",
+            "series_id",
+            postgresql_where=text("bot IS NOT NULL OR bot_declined"),
+        ),
         CheckConstraint("status IN ('confirmed', 'cancelled', 'tentative')", name="status"),
         CheckConstraint("meeting_platform IN ('meet', 'teams', 'zoom')", name="meeting_platform"),
         CheckConstraint("(meeting_platform IS NULL) = (joined_url IS NULL)", name="joined_url"),
