@@ -240,6 +240,7 @@ class TestThrottled:
         assert (connection.status, connection.sync_status) == ("active", "failed")
         assert await office.told() == []
         fault.times = 0
+        office.rehearsal.clock.move(timedelta(seconds=seconds))
         await office.sync()
         assert (await office.connection()).sync_status == "success"
         assert await is_untouched(office)
@@ -254,6 +255,7 @@ class TestThrottled:
             with pytest.raises(RetryLaterError) as raised:
                 await office.sync()
             waits.append(raised.value.after.total_seconds())
+            office.rehearsal.clock.move(raised.value.after)
         assert waits == [30, 30, 40, 80, 160, 320, 640, 1280]
         assert await told_statuses(office) == [("connection_error", "error")]
         assert await is_untouched(office)

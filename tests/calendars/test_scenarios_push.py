@@ -391,6 +391,57 @@ class TestDuplicates:
         assert len(told) == 1, "the sync that was held back has seen both changes"
 
 
+class TestWhileItFails:
+    """A notice is news: a sync that failed and waits is tried before, but never against a wish."""
+
+    async def test_a_retry_is_brought_forward(self, office: Office) -> None:
+        event = await connected(office)
+        office.provider.fault("html", LIST[office.platform], times=3)
+        office.calendar.edit(event, title="Plan B")
+        await office.rehearsal.pushes.settled()
+        for wait in (10, 20, 40):
+            await forward(office)
+            assert due(office) == timedelta(seconds=wait)
+        office.calendar.edit(event, title="Plan C")
+        await office.rehearsal.pushes.settled()
+        assert due(office) == timedelta(seconds=10)
+        await forward(office)
+        ((_, data),) = [one for one in await office.told() if one[0] == "event_updated"]
+        assert [one["title"] for one in data["affected_instances"]] == ["Plan C"]
+
+    async def test_a_provider_that_asked_for_patience_is_left_alone(self, office: Office) -> None:
+        event = await connected(office)
+        what = "rate_limited" if office.platform is CalendarPlatform.GOOGLE else "throttled"
+        office.provider.fault(what, LIST[office.platform], retry_after=300)
+        office.calendar.edit(event, title="Plan B")
+        await office.rehearsal.pushes.settled()
+        await forward(office)
+        before = asked(office)
+        for title in ("Plan C", "Plan D"):
+            office.calendar.edit(event, title=title)
+            await office.rehearsal.pushes.settled()
+            await forward(office)
+        assert asked(office) == before
+        assert due(office) == timedelta(seconds=280)
+        await forward(office)
+        assert asked(office) > before
+        assert (await office.event("Plan D")).title == "Plan D"
+
+
+def due(office: Office) -> timedelta:
+    """How long the only sync that waits has to wait."""
+    (job,) = [job for job in office.jobs.waiting if isinstance(job.payload, SyncCalendar)]
+    return job.due - office.jobs.now
+
+
+async def forward(office: Office) -> None:
+    """Let the time pass until the sync is due, and run it."""
+    wait = due(office)
+    office.rehearsal.clock.move(wait)
+    office.jobs.now += wait
+    await office.jobs.work([office.calendars.sync.handler()])
+
+
 @at_google
 async def test_25_the_first_message_comes_before_the_answer(office: Office) -> None:
     office.rehearsal.google.sync_before_answer = True

@@ -95,6 +95,8 @@ class Connection(Base):
     """Syncs in a row that failed."""
     next_sync_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is synced without being told to; ``None`` while that makes no sense."""
+    patient_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """The provider asked not to be asked before."""
     sync_token: Mapped[UUID | None]
     """Of the sync that is under way; only that one may write."""
     sync_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
