@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from sitin.calendars.models import Channel
 from sitin.calendars.schemas import ConnectionDetails
-from sitin.calendars.tasks import SyncCalendar
+from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
 from sitin.contract.calendars import CalendarPlatform
 from sitin.jobs.port import RetryLaterError
 from sitin.rehearsal.calendars import Event as RehearsedEvent
@@ -482,6 +482,44 @@ async def test_a_connection_deleted_meanwhile_leaves_no_subscription(office: Off
     await office.work()
     assert await channels(office) == []
     assert office.provider.watchers() == []
+
+
+class TestNonsense:
+    """A provider that makes no sense when it is asked to push."""
+
+    @pytest.mark.parametrize("what", ["html", "cut_off", "wrong_types"])
+    async def test_the_connection_says_so(self, office: Office, what: str) -> None:
+        office.calendar.add("Plan", office.at(days=6))
+        await office.only_connect()
+        await office.jobs.work([office.calendars.sync.handler()])
+        await office.told()
+        office.provider.fault(what, SUBSCRIBE[office.platform])
+        await office.jobs.work(office.calendars.handlers)
+        told = await details(office)
+        assert (told.status, told.subscription_id) == ("error", None)
+        assert told.status_message is not None
+        assert "not what its API promises" in told.status_message
+        assert await office.told_events() == ["connection_error"]
+        assert [event.title for event in await office.events()] == ["Plan"]
+        # It is asked again, and read meanwhile.
+        office.jobs.now += timedelta(minutes=10)
+        await office.work()
+        told = await details(office)
+        assert (told.status, told.subscription_id is not None) == ("active", True)
+        assert await office.told_events() == ["connection_updated"]
+
+    @at_microsoft
+    async def test_of_a_renewal_too(self, office: Office) -> None:
+        await connected(office)
+        (channel,) = await channels(office)
+        assert channel.renew_at is not None
+        office.rehearsal.clock.set(channel.renew_at)
+        office.provider.fault("html", "subscriptions.renew")
+        renewal = SubscribeCalendar(connection_id=office.connection_ids[0], renewed=True)
+        with pytest.raises(RetryLaterError):
+            await office.calendars.subscriptions.subscribe(renewal)
+        told = await details(office)
+        assert (told.status, told.subscription_id) == ("error", channel.subscription_id)
 
 
 class TestPolling:

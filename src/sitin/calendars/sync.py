@@ -255,7 +255,7 @@ class Sync:
             if asked.listing is not None and not has_push:
                 # Whoever would not push may do so by now.
                 await self._jobs.enqueue(
-                    session, SubscribeCalendar(connection_id=held.id), key=str(held.id)
+                    session, SubscribeCalendar(connection_id=held.id), key=f"{held.id}:keep"
                 )
             self._note_done(held, asked, has_push=has_push)
             await self._statuses.become(session, held, ConnectionStatus.ACTIVE, None)
