@@ -229,8 +229,6 @@ class Subscriptions:
         async with self._database.transaction() as session:
             held = await store.get(session, connection.team_id, connection.id, lock=True)
             if held is not None:
-                may_pass = error.status is ConnectionStatus.ERROR
-                held.next_sync_at = held.next_sync_at if may_pass else None
                 await self._statuses.become(session, held, error.status, error.message)
 
     # Ending

@@ -328,8 +328,7 @@ class Sync:
         async with self._database.transaction() as session:
             held = await store.hold_sync(session, connection.id, connection.sync_token)
             held.failures += 1
-            may_pass = status is ConnectionStatus.ERROR
-            held.next_sync_at = self._clock.now() + _wait(held.failures) if may_pass else None
+            held.next_sync_at = self._clock.now() + _wait(held.failures)
             held.sync_status, held.sync_error = "failed", message
             held.sync_token = held.sync_until = None
             if gone:
