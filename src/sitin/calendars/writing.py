@@ -116,7 +116,7 @@ class Writing:
         by_id = {event.provider_event_id: event for event in known}
         now = self._clock.now()
         for event in findings.present.values():
-            columns = columns_of(event)
+            columns = columns_of(event, connection.account_email)
             columns["series_id"] = series[event.series_id or event.id].id
             stored = by_id.get(event.id)
             if stored is None:
