@@ -147,7 +147,7 @@ class TestRefused:
         assert "status 503" in await self.refused(desk, UNAVAILABLE)
 
     @both
-    @pytest.mark.parametrize("chosen", ["nobody@example.com", "..", "x" * 2000, "a?b#c"])
+    @pytest.mark.parametrize("chosen", ["nobody@example.com", "..", "x" * 2000, "a?b#c", "a/b"])
     async def test_a_calendar_that_the_account_has_not(self, desk: Desk, chosen: str) -> None:
         answer = await desk.post(CALENDARS, raw_calendar_id=chosen)
         assert error_of(answer) == (404, "FST_ERR_CALENDAR_NOT_FOUND")

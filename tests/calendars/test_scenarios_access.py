@@ -182,6 +182,19 @@ class TestRevoked:
         assert await told_statuses(office) == [("connection_updated", "active")]
         assert await is_untouched(office)
 
+    async def test_36_what_is_revoked_and_gets_no_better_is_told_once(self, office: Office) -> None:
+        await self.revoked(office)
+        await office.work()
+        await office.told()
+        for _ in range(2):
+            with pytest.raises(AccessTokenError):
+                await patch(office, oauth_refresh_token="somebody's")
+            await office.work()
+        assert await told_statuses(office) == [("connection_error", "error")]
+        await patch(office, oauth_refresh_token=office.account.grant.renew())
+        await office.work()
+        assert (await office.connection()).status == "active"
+
 
 class TestAccessTokens:
     """Scenario 37: an access token dies before its time."""
@@ -240,6 +253,7 @@ class TestThrottled:
         assert (connection.status, connection.sync_status) == ("active", "failed")
         assert await office.told() == []
         fault.times = 0
+        office.rehearsal.clock.move(timedelta(seconds=seconds))
         await office.sync()
         assert (await office.connection()).sync_status == "success"
         assert await is_untouched(office)
@@ -254,6 +268,7 @@ class TestThrottled:
             with pytest.raises(RetryLaterError) as raised:
                 await office.sync()
             waits.append(raised.value.after.total_seconds())
+            office.rehearsal.clock.move(raised.value.after)
         assert waits == [30, 30, 40, 80, 160, 320, 640, 1280]
         assert await told_statuses(office) == [("connection_error", "error")]
         assert await is_untouched(office)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sitin.bots.scheduled.models import ScheduledBot, ScheduleStatus
-from sitin.calendars.errors import CalendarBotLockedError
+from sitin.calendars.errors import CalendarBotLockedError, CalendarBotNotFoundError
 from sitin.contract.calendars import EventStatus
 from sitin.rehearsal.calendars import Event as RehearsedEvent
 from tests.calendars.office import MEET, ZOOM, Office, listings
@@ -166,6 +166,54 @@ class TestLock:
         assert [one.event_id for one in done] == [event.id for event in others]
         assert refused.event_id == first.id
         assert [bot.event_id for bot in await office.waiting()] == [first.id]
+
+
+@listings
+@pytest.mark.parametrize("whole", [False, True], ids=["its own", "of the series"])
+async def test_what_is_taken_back_while_an_event_is_cancelled(
+    office: Office, whole: bool, listing: bool
+) -> None:
+    """It comes back without a bot, and so does one whose bot was wanted for all of a series."""
+    series = office.calendar.add(
+        "Daily", office.at(hours=2), recurrence="RRULE:FREQ=DAILY;COUNT=3", meeting_url=MEET
+    )
+    await office.connect()
+    (stored,) = await office.series()
+    first, second, third = await office.events()
+    if whole:
+        await office.send_bot(series=stored.id)
+    else:
+        await office.send_bot(second)
+    office.calendar.delete(series, on=second.start_at)
+    await office.sync(listing=listing)
+    done, refused = await office.cancel_bot(second)
+    assert ([one.event_id for one in done], refused) == ([second.id], [])
+    with pytest.raises(CalendarBotNotFoundError):
+        await office.cancel_bot(second)
+    office.calendar.restore(series, on=second.start_at)
+    await office.sync(listing=listing)
+    expected = {first.id, third.id} if whole else set()
+    assert {bot.event_id for bot in await office.waiting()} == expected
+
+
+async def test_what_is_taken_back_of_a_series_while_all_of_it_is_cancelled(office: Office) -> None:
+    series = office.calendar.add(
+        "Daily", office.at(hours=2), recurrence="RRULE:FREQ=DAILY;COUNT=3", meeting_url=MEET
+    )
+    await office.connect()
+    (stored,) = await office.series()
+    first, *_ = await office.events()
+    await office.send_bot(first, bot_name="Other")
+    await office.send_bot(series=stored.id)
+    office.calendar.delete(series)
+    await office.sync()
+    assert await office.waiting() == []
+    assert await office.cancel_bot(series=stored.id) == ([], [])
+    with pytest.raises(CalendarBotNotFoundError):
+        await office.cancel_bot(series=stored.id)
+    office.calendar.restore(series)
+    await office.sync()
+    assert await office.waiting() == []
 
 
 @listings

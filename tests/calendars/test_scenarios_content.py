@@ -12,7 +12,7 @@ import pytest
 
 from sitin.calendars.models import Event
 from sitin.calendars.schemas import EventDetails
-from sitin.contract.calendars import EventStatus
+from sitin.contract.calendars import CalendarPlatform, EventStatus
 from sitin.contract.codes import Platform
 from sitin.rehearsal.calendars import Conference, ConferenceState, EntryPoint, EventKind, Person
 from tests.calendars.office import MEET, ZOOM, Office, at_google, listings
@@ -249,6 +249,23 @@ class TestSparseEvents:
             None,
             None,
         )
+
+    async def test_44_which_attendee_owns_the_calendar(self, office: Office, listing: bool) -> None:
+        google = office.platform is CalendarPlatform.GOOGLE
+        event = await synced(
+            office,
+            listing=listing,
+            # Google tells; an address's case says nothing.
+            attendees=[
+                Person("ada@example.com" if google else "Ada@Example.com"),
+                Person("bob@example.com"),
+            ],
+            organizer="cyd@example.com",
+        )
+        told = await details(office, event.id)
+        assert told.attendees is not None
+        shown = [one.model_dump(by_alias=True, mode="json") for one in told.attendees]
+        assert [one["self"] for one in shown] == [True, False]
 
     async def test_44_five_hundred_attendees(self, office: Office, listing: bool) -> None:
         event = await synced(

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from sitin.calendars.models import Channel
 from sitin.calendars.schemas import ConnectionDetails
-from sitin.calendars.tasks import SyncCalendar
+from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
 from sitin.contract.calendars import CalendarPlatform
 from sitin.jobs.port import RetryLaterError
 from sitin.rehearsal.calendars import Event as RehearsedEvent
@@ -391,6 +391,57 @@ class TestDuplicates:
         assert len(told) == 1, "the sync that was held back has seen both changes"
 
 
+class TestWhileItFails:
+    """A notice is news: a sync that failed and waits is tried before, but never against a wish."""
+
+    async def test_a_retry_is_brought_forward(self, office: Office) -> None:
+        event = await connected(office)
+        office.provider.fault("html", LIST[office.platform], times=3)
+        office.calendar.edit(event, title="Plan B")
+        await office.rehearsal.pushes.settled()
+        for wait in (10, 20, 40):
+            await forward(office)
+            assert due(office) == timedelta(seconds=wait)
+        office.calendar.edit(event, title="Plan C")
+        await office.rehearsal.pushes.settled()
+        assert due(office) == timedelta(seconds=10)
+        await forward(office)
+        ((_, data),) = [one for one in await office.told() if one[0] == "event_updated"]
+        assert [one["title"] for one in data["affected_instances"]] == ["Plan C"]
+
+    async def test_a_provider_that_asked_for_patience_is_left_alone(self, office: Office) -> None:
+        event = await connected(office)
+        what = "rate_limited" if office.platform is CalendarPlatform.GOOGLE else "throttled"
+        office.provider.fault(what, LIST[office.platform], retry_after=300)
+        office.calendar.edit(event, title="Plan B")
+        await office.rehearsal.pushes.settled()
+        await forward(office)
+        before = asked(office)
+        for title in ("Plan C", "Plan D"):
+            office.calendar.edit(event, title=title)
+            await office.rehearsal.pushes.settled()
+            await forward(office)
+        assert asked(office) == before
+        assert due(office) == timedelta(seconds=280)
+        await forward(office)
+        assert asked(office) > before
+        assert (await office.event("Plan D")).title == "Plan D"
+
+
+def due(office: Office) -> timedelta:
+    """How long the only sync that waits has to wait."""
+    (job,) = [job for job in office.jobs.waiting if isinstance(job.payload, SyncCalendar)]
+    return job.due - office.jobs.now
+
+
+async def forward(office: Office) -> None:
+    """Let the time pass until the sync is due, and run it."""
+    wait = due(office)
+    office.rehearsal.clock.move(wait)
+    office.jobs.now += wait
+    await office.jobs.work([office.calendars.sync.handler()])
+
+
 @at_google
 async def test_25_the_first_message_comes_before_the_answer(office: Office) -> None:
     office.rehearsal.google.sync_before_answer = True
@@ -431,6 +482,44 @@ async def test_a_connection_deleted_meanwhile_leaves_no_subscription(office: Off
     await office.work()
     assert await channels(office) == []
     assert office.provider.watchers() == []
+
+
+class TestNonsense:
+    """A provider that makes no sense when it is asked to push."""
+
+    @pytest.mark.parametrize("what", ["html", "cut_off", "wrong_types"])
+    async def test_the_connection_says_so(self, office: Office, what: str) -> None:
+        office.calendar.add("Plan", office.at(days=6))
+        await office.only_connect()
+        await office.jobs.work([office.calendars.sync.handler()])
+        await office.told()
+        office.provider.fault(what, SUBSCRIBE[office.platform])
+        await office.jobs.work(office.calendars.handlers)
+        told = await details(office)
+        assert (told.status, told.subscription_id) == ("error", None)
+        assert told.status_message is not None
+        assert "not what its API promises" in told.status_message
+        assert await office.told_events() == ["connection_error"]
+        assert [event.title for event in await office.events()] == ["Plan"]
+        # It is asked again, and read meanwhile.
+        office.jobs.now += timedelta(minutes=10)
+        await office.work()
+        told = await details(office)
+        assert (told.status, told.subscription_id is not None) == ("active", True)
+        assert await office.told_events() == ["connection_updated"]
+
+    @at_microsoft
+    async def test_of_a_renewal_too(self, office: Office) -> None:
+        await connected(office)
+        (channel,) = await channels(office)
+        assert channel.renew_at is not None
+        office.rehearsal.clock.set(channel.renew_at)
+        office.provider.fault("html", "subscriptions.renew")
+        renewal = SubscribeCalendar(connection_id=office.connection_ids[0], renewed=True)
+        with pytest.raises(RetryLaterError):
+            await office.calendars.subscriptions.subscribe(renewal)
+        told = await details(office)
+        assert (told.status, told.subscription_id) == ("error", channel.subscription_id)
 
 
 class TestPolling:

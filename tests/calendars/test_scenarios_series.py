@@ -5,14 +5,15 @@ Each runs at every provider that knows it.
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from sitin.bots.scheduled.models import ScheduleStatus
-from sitin.contract.calendars import EventStatus, ResponseStatus
+from sitin.contract.calendars import CalendarPlatform, EventStatus, ResponseStatus
 from sitin.rehearsal.calendars import Event as RehearsedEvent
-from tests.calendars.office import MEET, Office, at_google, at_microsoft, listings
+from tests.calendars.office import MEET, NOW, ZOOM, Office, at_google, at_microsoft, listings
 
 pytestmark = pytest.mark.db
 
@@ -367,40 +368,258 @@ async def test_12_a_cancelled_bot_is_not_sent_twice(office: Office) -> None:
     assert statuses == [ScheduleStatus.CANCELLED, ScheduleStatus.SCHEDULED]
 
 
-@at_google
 @listings
 async def test_06_split_where_nothing_is_in_the_window_yet(office: Office, listing: bool) -> None:
     series = await weekly(office, count=8)
-    office.calendar.split(series, on=office.at(days=36), title="Weekly B")
+    # Google's ids tell where a series came from, whatever it is called.
+    title = "Weekly B" if office.platform is CalendarPlatform.GOOGLE else "Weekly"
+    office.calendar.split(series, on=office.at(days=36), title=title, location="Room 2")
     await office.sync(listing=listing)
     office.rehearsal.clock.move(timedelta(days=7))
     await office.sync(listing=listing)
     assert await bot_days(office) == await days(office) == [-6, 1, 8, 15, 22, 29]
 
 
-@at_google
-@listings
-async def test_06_the_halves_of_a_split_come_in_two_syncs(office: Office, listing: bool) -> None:
-    series = await weekly(office)
+def day(number: float) -> datetime:
+    """So many days after the beginning, however late it is by now."""
+    return NOW + timedelta(days=number)
+
+
+async def bots_from_the_beginning(office: Office) -> list[float]:
+    """Days from the beginning on which bots go."""
+    return sorted((bot.join_at - NOW) / timedelta(days=1) for bot in await office.waiting())
+
+
+def end(office: Office, series: RehearsedEvent) -> None:
+    """Have a series of days 1, 8, 15, … end before day 15."""
     office.calendar.repeat(series, "RRULE:FREQ=WEEKLY;COUNT=2")
-    await office.sync(listing=listing)
-    rest = office.at(days=15)
-    office.calendar.add(
-        "Weekly",
-        rest,
-        recurrence="RRULE:FREQ=WEEKLY;COUNT=2",
-        meeting_url=MEET,
-        event_id=f"{series.id}_R{rest:%Y%m%dT%H%M%S}",
+
+
+def go_on(
+    office: Office,
+    series: RehearsedEvent | None,
+    *,
+    title: str = "Weekly",
+    starts: float = 15,
+    url: str = MEET,
+    organizer: str = "cyd@example.com",
+    recurrence: str = "RRULE:FREQ=WEEKLY;COUNT=2",
+) -> RehearsedEvent:
+    """A new series, with an id that Google gives to what goes on from this one."""
+    start = day(starts)
+    kin = series is not None and office.platform is CalendarPlatform.GOOGLE
+    return office.calendar.add(
+        title,
+        start,
+        recurrence=recurrence,
+        meeting_url=url,
+        organizer=organizer,
+        attendees=["ada@example.com", "bob@example.com"],
+        event_id=f"{series.id}_R{start:%Y%m%dT%H%M%S}" if kin and series is not None else None,
     )
+
+
+async def a_moment_later(office: Office, *, listing: bool, **after: float) -> None:
+    office.rehearsal.clock.move(timedelta(**(after or {"minutes": 5})))
     await office.sync(listing=listing)
-    assert await bot_days(office) == [1, 8, 15, 22]
+
+
+@listings
+@pytest.mark.parametrize("beginning_first", [False, True])
+async def test_06_the_halves_of_a_split_come_in_two_syncs(
+    office: Office, beginning_first: bool, listing: bool
+) -> None:
+    series = await weekly(office)
+    if beginning_first:
+        go_on(office, series)
+        await office.sync(listing=listing)
+        end(office, series)
+    else:
+        end(office, series)
+        await office.sync(listing=listing)
+        go_on(office, series)
+    await a_moment_later(office, listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8, 15, 22]
     # What a team then takes away from the new one stays away.
     (first, second) = sorted(await office.series(), key=lambda one: one.starts_at)
-    assert first.bot is not None
+    assert first.bot == second.bot != None  # noqa: E711 - all three at once
     await office.cancel_bot(series=second.id)
-    office.calendar.move(series, office.at(days=8, hours=1), on=office.at(days=8))
+    office.calendar.delete(series, on=day(8))
     await office.sync(listing=listing)
-    assert [day for day in await bot_days(office) if day > 14] == []
+    assert await bots_from_the_beginning(office) == [1]
+
+
+@listings
+@pytest.mark.parametrize(
+    "told", [{"title": "Weekly B"}, {"starts": 15.5, "url": ZOOM}], ids=["renamed", "moved"]
+)
+async def test_06_the_new_half_is_another_meeting_in_some_respect(
+    office: Office, told: dict[str, Any], listing: bool
+) -> None:
+    series = await weekly(office)
+    end(office, series)
+    await office.sync(listing=listing)
+    go_on(office, None, **told)
+    await a_moment_later(office, listing=listing)
+    starts = told.get("starts", 15)
+    assert await bots_from_the_beginning(office) == [1, 8, starts, starts + 7]
+
+
+@listings
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"organizer": "bob@example.com"},
+        {"title": "Interview", "starts": 15.5, "url": ZOOM},
+        {"title": "Interview", "starts": 15.5},
+    ],
+    ids=["somebody else's", "nothing in common", "the same room"],
+)
+async def test_06_a_new_series_that_takes_nobodys_place(
+    office: Office, told: dict[str, Any], listing: bool
+) -> None:
+    series = await weekly(office)
+    end(office, series)
+    go_on(office, None, **told)
+    await office.sync(listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8]
+
+
+@listings
+async def test_06_an_end_is_not_remembered_for_long(office: Office, listing: bool) -> None:
+    """After an hour, a series at the same time is another one."""
+    series = await weekly(office)
+    end(office, series)
+    await office.sync(listing=listing)
+    office.rehearsal.clock.move(timedelta(minutes=61))
+    go_on(office, None, title="Interview", url=ZOOM)
+    await office.sync(listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8]
+
+
+@listings
+@pytest.mark.parametrize("last", [22, 29])
+async def test_06_a_series_beside_one_that_goes_on(
+    office: Office, last: int, listing: bool
+) -> None:
+    """Every other week; where no later occurrence is in the window, the next one is not due yet."""
+    office.calendar.add(
+        "Sync",
+        day(last - 14),
+        recurrence="RRULE:FREQ=WEEKLY;INTERVAL=2",
+        meeting_url=MEET,
+        organizer="cyd@example.com",
+    )
+    await office.connect()
+    (stored,) = await office.series()
+    await office.send_bot(series=stored.id)
+    before = await bots_from_the_beginning(office)
+    go_on(office, None, title="Sync", starts=last - 7, recurrence="RRULE:FREQ=WEEKLY;INTERVAL=2")
+    go_on(office, None, title="Sync", starts=last + 0.5, recurrence="RRULE:FREQ=WEEKLY")
+    await office.sync(listing=listing)
+    assert await bots_from_the_beginning(office) == before
+
+
+@listings
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_06_of_two_that_are_as_likely_none_is_taken(
+    office: Office, at_once: bool, listing: bool
+) -> None:
+    """Two could be the heir, or the ancestor: nobody's bots go where nobody asked for them."""
+    series = await weekly(office)
+    end(office, series)
+    if not at_once:
+        await office.sync(listing=listing)
+    go_on(office, None)
+    go_on(office, None)
+    await a_moment_later(office, listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8]
+
+
+@listings
+async def test_06_of_two_ancestors_that_are_as_likely_none_is_taken(
+    office: Office, listing: bool
+) -> None:
+    series = await weekly(office)
+    other = go_on(office, None, starts=1, recurrence="RRULE:FREQ=WEEKLY;COUNT=4")
+    await office.sync()
+    (second,) = [one for one in await office.series() if one.bot is None]
+    await office.send_bot(series=second.id, bot_name="Other")
+    end(office, series)
+    end(office, other)
+    await office.sync(listing=listing)
+    go_on(office, None)
+    await a_moment_later(office, listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 1, 8, 8]
+
+
+@listings
+async def test_06_split_again_and_again(office: Office, listing: bool) -> None:
+    """Each goes on from the one before it, and from none that was replaced long ago."""
+    series = await weekly(office, count=8)
+    second = office.calendar.split(series, on=day(8))
+    await office.sync(listing=listing)
+    (stored,) = [one for one in await office.series() if one.starts_at == day(8)]
+    await office.change_bot(series=stored.id, bot_name="Second")
+    third = office.calendar.split(second, on=day(15))
+    await a_moment_later(office, listing=listing)
+    names = [(bot.join_at, bot.bot_name) for bot in await office.waiting()]
+    assert sorted(names) == [
+        (day(1), "Notes"),
+        (day(8), "Second"),
+        (day(15), "Second"),
+        (day(22), "Second"),
+        (day(29), "Second"),
+    ]
+    # And not those of the first where the second has none any more.
+    (stored,) = [one for one in await office.series() if one.starts_at == day(15)]
+    await office.cancel_bot(series=stored.id)
+    office.calendar.split(third, on=day(22))
+    await a_moment_later(office, listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8]
+
+
+@listings
+async def test_06_two_syncs_carry_over_what_was_wanted_of_one_occurrence(
+    office: Office, listing: bool
+) -> None:
+    series = await weekly(office)
+    (unwanted,) = [one for one in await office.events() if one.start_at == day(22)]
+    await office.cancel_bot(unwanted)
+    end(office, series)
+    await office.sync(listing=listing)
+    go_on(office, series)
+    await a_moment_later(office, listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8, 15]
+
+
+@listings
+async def test_a_meeting_that_is_made_to_recur_keeps_its_bot(office: Office, listing: bool) -> None:
+    """And loses none when it occurs once again."""
+    event = office.calendar.add("Plan", day(1), meeting_url=MEET)
+    await office.connect()
+    await office.send_bot(await office.event("Plan"))
+    office.calendar.repeat(event, "RRULE:FREQ=WEEKLY;COUNT=3")
+    await office.sync(listing=listing)
+    assert await days(office) == [1, 8, 15]
+    assert await bots_from_the_beginning(office) == [1]
+    office.calendar.repeat(event, ())
+    await office.sync(listing=listing)
+    assert await days(office) == [1]
+    assert await bots_from_the_beginning(office) == [1]
+
+
+@at_microsoft
+@listings
+async def test_07_another_pattern_keeps_what_was_wanted_of_one_occurrence(
+    office: Office, listing: bool
+) -> None:
+    series = await weekly(office)
+    (unwanted,) = [one for one in await office.events() if one.start_at == day(8)]
+    await office.cancel_bot(unwanted)
+    office.calendar.repeat(series, "RRULE:FREQ=WEEKLY;COUNT=3")
+    await office.sync(listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 15]
 
 
 @listings

@@ -208,6 +208,13 @@ class TestThrottled:
         assert statuses(office) == [200, 429]
         assert await office.events() == []
         assert (await office.connection()).status == "active"
+        # Asked for or not, it is not asked before.
+        office.rehearsal.clock.move(timedelta(seconds=5))
+        with pytest.raises(RetryLaterError) as raised:
+            await office.sync()
+        assert raised.value.after == timedelta(seconds=2)
+        assert statuses(office) == [200, 429]
+        office.rehearsal.clock.move(timedelta(seconds=2))
         await office.sync()
         assert (await office.connection()).sync_status == "success"
         assert await office.told_events() == ["events_synced"]
@@ -232,6 +239,7 @@ class TestThrottled:
             await until(lambda: 429 in statuses(office))
             gate.open()
         assert set(statuses(office)) == {200, 429}
+        office.rehearsal.clock.move(timedelta(minutes=1))
         for connection_id in office.connection_ids:
             if (await office.connection(connection_id)).sync_status != "success":
                 await office.sync(connection_id)

@@ -40,8 +40,10 @@ def test_a_key_is_rotated_without_losing_a_secret() -> None:
     old = Keyring([OLD]).encrypt("secret")
     both = Keyring([NEW, OLD])
     assert both.decrypt(old) == "secret"
-    renewed = both.renew(old)
+    renewed = both.renewed(old)
+    assert renewed is not None
     assert Keyring([NEW]).decrypt(renewed) == "secret"
+    assert both.renewed(renewed) is None
     with pytest.raises(OperatorError, match="append the key"):
         Keyring([NEW]).decrypt(old)
 

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sitin.contract.codes import BotStatus, Platform, RecordingMode, TranscriptionStatus
 from sitin.kit.database import Base
 from sitin.kit.ids import new_id
+from sitin.kit.sealing import SealedText
 
 fencing_tokens = Sequence("bot_fencing_tokens", metadata=Base.metadata)
 """Every lease gets the next number; of two leases the one with the higher number holds."""
@@ -54,12 +55,12 @@ class BotConfiguration:
     transcription_enabled: Mapped[bool]
     transcription_params: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
     """The customer's parameters for the engine, passed on unchanged."""
-    transcription_api_key: Mapped[str | None] = mapped_column(Text)
+    transcription_api_key: Mapped[str | None] = mapped_column(SealedText)
     """The customer's own key, encrypted."""
     callback_enabled: Mapped[bool]
     callback_url: Mapped[str | None] = mapped_column(Text)
     callback_method: Mapped[str] = mapped_column(String(4))
-    callback_secret: Mapped[str | None] = mapped_column(Text)
+    callback_secret: Mapped[str | None] = mapped_column(SealedText)
     """Encrypted."""
     event_id: Mapped[UUID | None]
     """The calendar event that the bot goes to, if it does so because of one."""
@@ -67,6 +68,9 @@ class BotConfiguration:
 
 CONFIGURATION = tuple(name for name in BotConfiguration.__annotations__ if not name.startswith("_"))
 """The names of those columns."""
+
+SECRETS = ("transcription_api_key", "callback_secret")
+"""The names of those that are encrypted."""
 
 
 def configuration_checks() -> tuple[CheckConstraint, ...]:

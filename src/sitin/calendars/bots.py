@@ -131,17 +131,38 @@ class CalendarBots:
     async def delete(
         self, session: AsyncSession, caller: Caller, connection_id: UUID, body: TargetBody
     ) -> Outcome:
-        """Have bots not go; raises as ``update``."""
+        """Have bots not go, now or when an event comes back; raises as ``update``."""
         series, events = await self._targets(session, caller, connection_id, body)
-        chosen, refused = await self._chosen(session, series, events, body)
+        wished = await self._wished(session, series, events, body)
+        chosen, refused = await self._chosen(session, series, events, body, wished)
         if body.all_occurrences:
             series.bot = None
         for event, bot in chosen:
-            event.bot = None
-            event.bot_declined = series.bot is not None
+            _take_back(event, series)
             await self._bots.cancel(session, bot)
+        for event in wished:
+            if event.id not in refused:
+                _take_back(event, series)
         await session.flush()
-        return _outcome([event for event, _ in chosen], refused)
+        told = [] if body.all_occurrences else wished
+        return _outcome([*(event for event, _ in chosen), *told], refused)
+
+    async def _wished(
+        self, session: AsyncSession, series: Series, events: Sequence[Event], body: TargetBody
+    ) -> list[Event]:
+        """Events for which a bot is wanted though it may be that none can go: yet to come.
+
+        Of a series those that have a wish of their own, cancelled ones too.
+        """
+        if body.all_occurrences:
+            events = await store.events_of_series(session, [series.id], cancelled=True)
+        now = self._clock.now()
+        return [
+            event
+            for event in events
+            if event.start_at > now
+            and (event.bot if body.all_occurrences else wish_of(event, series)) is not None
+        ]
 
     async def _targets(
         self, session: AsyncSession, caller: Caller, connection_id: UUID, body: TargetBody
@@ -166,10 +187,16 @@ class CalendarBots:
         return series, [event]
 
     async def _chosen(
-        self, session: AsyncSession, series: Series, events: Sequence[Event], body: TargetBody
+        self,
+        session: AsyncSession,
+        series: Series,
+        events: Sequence[Event],
+        body: TargetBody,
+        wished: Sequence[Event] = (),
     ) -> tuple[list[tuple[Event, ScheduledBot]], dict[UUID, SitinError]]:
         """Each event's bot that can still be changed, and why there is none that can.
 
+        Where bots are ``wished`` for, there need be none.
         Raises ``CalendarBotNotFoundError``, and for one event ``CalendarBotLockedError``.
         """
         had = await self._bots.of_events(session, [event.id for event in events])
@@ -183,11 +210,11 @@ class CalendarBots:
             elif bots:
                 refused[event.id] = _locked(bots[-1], event)
         if body.all_occurrences:
-            if not chosen and not refused and series.bot is None:
+            if not (chosen or refused or wished) and series.bot is None:
                 raise CalendarBotNotFoundError("series", series.id)
         elif refused:
             raise next(iter(refused.values()))
-        elif not chosen:
+        elif not (chosen or wished):
             raise CalendarBotNotFoundError("event", body.event_id)
         return chosen, refused
 
@@ -231,6 +258,10 @@ class CalendarBots:
         body = validated(BotConfigurationBody, given.over(current))
         self._configurations.check(body, caller.plan)
         return self._wish(body)
+
+
+def _take_back(event: Event, series: Series) -> None:
+    event.bot, event.bot_declined = None, series.bot is not None
 
 
 def _is_on(bot: ScheduledBot) -> bool:

@@ -85,8 +85,9 @@ def _is_on(event: Event) -> bool:
     return event.status != EventStatus.CANCELLED
 
 
-def columns_of(event: ProviderEvent) -> dict[str, Any]:
+def columns_of(event: ProviderEvent, account_email: str) -> dict[str, Any]:
     """A provider's event as the columns of ``Event`` that may change."""
+    owner = account_email.lower()
     meeting = meeting_of(event)
     attendees = None
     if event.attendees is not None:
@@ -96,7 +97,7 @@ def columns_of(event: ProviderEvent) -> dict[str, Any]:
                 "name": one.name,
                 "response_status": one.response.value,
                 "organizer": one.organizer,
-                "self": one.is_self,
+                "self": one.email.lower() == owner if one.is_self is None else one.is_self,
             }
             for one in event.attendees
         ]

@@ -245,13 +245,13 @@ class Connections:
         """Have the connection say what the provider said.
 
         ``as_error`` for credentials that it does not have: those that it has may be good, which a
-        sync finds out.
+        sync finds out; not where they are known to be bad, so that nobody asks with them.
         """
         status = ConnectionStatus.ERROR if as_error else error.status
         async with self._database.transaction() as session:
             connection = await self._found(session, caller, connection_id, lock=True)
             await self._statuses.become(session, connection, status, error.message)
-            if as_error:
+            if as_error and connection.next_sync_at is not None:
                 await self._want_sync(session, connection)
 
     # Rows

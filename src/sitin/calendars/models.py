@@ -22,10 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from sitin.bots.models import SECRETS
 from sitin.contract.calendars import CalendarPlatform, ConnectionStatus, EventStatus
 from sitin.contract.codes import Platform
 from sitin.kit.database import Base
 from sitin.kit.ids import new_id
+from sitin.kit.sealing import SealedFields, SealedText
 
 _NULLABLE_JSON = JSONB(none_as_null=True)
 
@@ -93,6 +95,8 @@ class Connection(Base):
     """Syncs in a row that failed."""
     next_sync_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When it is synced without being told to; ``None`` while that makes no sense."""
+    patient_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """The provider asked not to be asked before."""
     sync_token: Mapped[UUID | None]
     """Of the sync that is under way; only that one may write."""
     sync_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -110,11 +114,11 @@ class Credentials(Base):
     connection_id: Mapped[UUID] = mapped_column(
         ForeignKey("calendar_connections.id", ondelete="CASCADE"), primary_key=True
     )
-    client_id: Mapped[str] = mapped_column(Text)
-    client_secret: Mapped[str] = mapped_column(Text)
-    refresh_token: Mapped[str] = mapped_column(Text)
-    tenant_id: Mapped[str] = mapped_column(Text)
-    access_token: Mapped[str | None] = mapped_column(Text)
+    client_id: Mapped[str] = mapped_column(SealedText)
+    client_secret: Mapped[str] = mapped_column(SealedText)
+    refresh_token: Mapped[str] = mapped_column(SealedText)
+    tenant_id: Mapped[str] = mapped_column(SealedText)
+    access_token: Mapped[str | None] = mapped_column(SealedText)
     access_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
@@ -151,7 +155,9 @@ class Channel(Base):
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     renew_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    credentials: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    credentials: Mapped[dict[str, Any] | None] = mapped_column(
+        SealedFields("client_id", "client_secret", "refresh_token", "tenant_id", "access_token")
+    )
     """Those of a connection that is deleted, encrypted; for ending this channel only."""
 
 
@@ -162,6 +168,11 @@ class Series(Base):
     __table_args__ = (
         UniqueConstraint("connection_id", "provider_series_id", name="uq_calendar_series_provider"),
         Index("ix_calendar_series_connection_id_starts_at", "connection_id", "starts_at", "id"),
+        Index(
+            "ix_calendar_series_wished",
+            "connection_id",
+            postgresql_where=text("bot IS NOT NULL"),
+        ),
         CheckConstraint("event_type IN ('one_off', 'recurring')", name="event_type"),
     )
 
@@ -176,7 +187,7 @@ class Series(Base):
     """The same for a series and those split off it."""
     starts_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     """The start of the first event of it that is known."""
-    bot: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    bot: Mapped[dict[str, Any] | None] = mapped_column(SealedFields(*SECRETS))
     """The configuration of the bots for all its events, as ``sitin.bots`` stores it."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
@@ -190,6 +201,12 @@ class Event(Base):
         Index("ix_calendar_events_connection_id_start_at", "connection_id", "start_at", "id"),
         Index("ix_calendar_events_connection_id_end_at", "connection_id", "end_at"),
         Index("ix_calendar_events_series_id_start_at", "series_id", "start_at"),
+        Index(
+            "ix_calendar_events_wished",
+            "connection_id",
+            "series_id",
+            postgresql_where=text("bot IS NOT NULL OR bot_declined"),
+        ),
         CheckConstraint("status IN ('confirmed', 'cancelled', 'tentative')", name="status"),
         CheckConstraint("meeting_platform IN ('meet', 'teams', 'zoom')", name="meeting_platform"),
         CheckConstraint("(meeting_platform IS NULL) = (joined_url IS NULL)", name="joined_url"),
@@ -223,7 +240,7 @@ class Event(Base):
     joined_url: Mapped[str | None] = mapped_column(Text)
     """The normalised address of a meeting on a platform that is known."""
     meeting_platform: Mapped[Platform | None] = mapped_column(String(8))
-    bot: Mapped[dict[str, Any] | None] = mapped_column(_NULLABLE_JSON)
+    bot: Mapped[dict[str, Any] | None] = mapped_column(SealedFields(*SECRETS))
     """The configuration of a bot for this event alone."""
     bot_declined: Mapped[bool] = mapped_column(default=False)
     """The series' bots are not wanted here."""

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.calendars.models import Channel, Connection
 from sitin.calendars.subscriptions import ROUTE, proves
+from sitin.calendars.sync import FIRST_RETRY
 from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
 from sitin.contract.calendars import (
     CalendarPlatform,
@@ -103,8 +104,10 @@ class Pushes:
             await self._jobs.enqueue(
                 session,
                 SyncCalendar(connection_id=connection_id),
-                delay=COALESCED,
+                # It is news: one that failed and waits to be tried again is tried before.
+                delay=FIRST_RETRY if connection.failures else COALESCED,
                 key=str(connection_id),
+                sooner=True,
             )
         return True
 

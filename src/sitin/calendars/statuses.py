@@ -13,6 +13,8 @@ CHANGES = Counter(
     "sitin_calendar_status_changes_total", "Changes of how connections stand.", ["status"]
 )
 
+_NEEDS_THE_CUSTOMER = (ConnectionStatus.REVOKED, ConnectionStatus.PERMISSION_DENIED)
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,7 +32,12 @@ class Statuses:
         status: ConnectionStatus,
         message: str | None,
     ) -> None:
-        """Have the connection stand so; told once, however often it is found out."""
+        """Have the connection stand so; told once, however often it is found out.
+
+        What will not pass by itself is not synced by itself.
+        """
+        if status in _NEEDS_THE_CUSTOMER:
+            connection.next_sync_at = None
         if connection.status == status:
             connection.status_message = message
             await session.flush()

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.calendars.comparing import Window
@@ -122,14 +121,75 @@ async def series_of(
     return {series.provider_series_id: series for series in await session.scalars(query)}
 
 
-async def bot_of_family(
+# Succession
+
+
+async def has_wishes(session: AsyncSession, connection_id: UUID) -> bool:
+    """Whether anything is wanted of any series or occurrence of a calendar."""
+    of_series = select(Series.id).where(
+        Series.connection_id == connection_id, Series.bot.is_not(None)
+    )
+    of_events = select(Event.id).where(Event.connection_id == connection_id, _WISHED)
+    return bool(await session.scalar(select(or_(of_series.exists(), of_events.exists()))))
+
+
+async def lost_wishes(
+    session: AsyncSession, connection_id: UUID, series_ids: Iterable[UUID]
+) -> Sequence[Event]:
+    """The cancelled events of these series of which something is wanted, oldest change first."""
+    query = (
+        select(Event)
+        .where(Event.connection_id == connection_id, among(Event.series_id, series_ids), _WISHED)
+        .where(Event.status == EventStatus.CANCELLED)
+        .order_by(Event.updated_at)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def heirs(
+    session: AsyncSession,
+    connection_id: UUID,
+    *,
+    new: Iterable[UUID],
+    lost: Sequence[Event],
+    since: datetime,
+) -> Sequence[Series]:
+    """Recurring series without bots that may have taken another's place, by their start.
+
+    Those that are ``new``, and those made since then that have the title or a time of what is
+    ``lost`` by now.
+    """
+    meant = among(Series.id, new)
+    if lost:
+        same = select(Event.series_id).where(
+            Event.connection_id == connection_id,
+            or_(
+                among(Event.start_at, {event.start_at for event in lost}),
+                among(Event.title, {event.title for event in lost}),
+            ),
+        )
+        meant = or_(meant, and_(Series.created_at >= since, Series.id.in_(same)))
+    query = (
+        select(Series)
+        .where(
+            Series.connection_id == connection_id,
+            Series.event_type == "recurring",
+            Series.bot.is_(None),
+            meant,
+        )
+        .order_by(Series.starts_at, Series.id)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def before_in_family(
     session: AsyncSession, connection_id: UUID, heir: Series
-) -> dict[str, Any] | None:
-    """The bots of the series that this new one goes on from, as the provider's ids tell."""
+) -> Series | None:
+    """The series that this one goes on from, where the provider's ids tell."""
     if heir.family is None:
         return None
     query = (
-        select(Series.bot)
+        select(Series)
         .where(
             Series.connection_id == connection_id,
             Series.family == heir.family,
@@ -140,7 +200,43 @@ async def bot_of_family(
         .order_by(Series.starts_at.desc())
         .limit(1)
     )
-    return await session.scalar(query)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def alike(
+    session: AsyncSession,
+    connection_id: UUID,
+    heir: Series,
+    events: Sequence[Event],
+    *,
+    since: datetime,
+    lost_since: datetime,
+) -> Sequence[Series]:
+    """Other recurring series of the same organizer that may have to do with these events.
+
+    They have a title, an address or a time of them, or have lost an occurrence since then.
+    """
+    organizers = {event.organizer_email or "" for event in events}
+    addresses = {event.meeting_url for event in events if event.meeting_url is not None}
+    mine = select(Event.series_id).where(
+        Event.connection_id == connection_id,
+        Event.start_at >= since,
+        func.coalesce(Event.organizer_email, "").in_(organizers),
+        or_(
+            among(Event.title, {event.title for event in events}),
+            among(Event.meeting_url, addresses),
+            among(Event.start_at, {event.start_at for event in events}),
+            and_(Event.status == EventStatus.CANCELLED, Event.updated_at >= lost_since),
+        ),
+    )
+    query = select(Series).where(
+        Series.event_type == "recurring", Series.id != heir.id, Series.id.in_(mine)
+    )
+    return (await session.scalars(query)).all()
+
+
+_WISHED = or_(Event.bot.is_not(None), Event.bot_declined)
+"""As the index on them says it."""
 
 
 async def series_by_id(session: AsyncSession, series_ids: Iterable[UUID]) -> Mapping[UUID, Series]:

@@ -33,6 +33,7 @@ from sitin.contract.calendars import (
     SubscriptionGoneError,
     SubscriptionOrder,
     TokenExpiredError,
+    UnreadableAnswerError,
 )
 from sitin.contract.failures import ActionRequiredError, RetriableError
 from sitin.jobs.port import Handler, Jobs, RetryLaterError, Task
@@ -48,6 +49,7 @@ RENEW_AFTER = 2 / 3
 """Of its time, after which a subscription is renewed: Microsoft's three days after two."""
 
 _ASK_AGAIN = timedelta(minutes=1)
+_ASK_AGAIN_AFTER_NONSENSE = timedelta(minutes=10)
 
 CHANNELS = Counter(
     "sitin_calendar_channels_total",
@@ -108,6 +110,12 @@ class Subscriptions:
             log.info("calendar_push_refused", calendar_id=str(connection.id), reason=error.message)
         except AccessRefusedError as error:
             await self._refused(connection, error)
+        except UnreadableAnswerError as error:
+            # Told like nonsense that a sync gets; the next sync finds out whether it can be read.
+            CHANNELS.labels("unreadable").inc()
+            refused = AccessRefusedError(error.message, status=ConnectionStatus.ERROR)
+            await self._refused(connection, refused)
+            raise RetryLaterError(_ASK_AGAIN_AFTER_NONSENSE) from error
         except RetriableError as error:
             raise RetryLaterError(_wait(error)) from error
         except ActionRequiredError as error:
@@ -221,8 +229,6 @@ class Subscriptions:
         async with self._database.transaction() as session:
             held = await store.get(session, connection.team_id, connection.id, lock=True)
             if held is not None:
-                may_pass = error.status is ConnectionStatus.ERROR
-                held.next_sync_at = held.next_sync_at if may_pass else None
                 await self._statuses.become(session, held, error.status, error.message)
 
     # Ending

@@ -57,6 +57,9 @@ RENEW_EVERY = timedelta(seconds=30)
 LIST_EVERY = timedelta(days=1)
 """So often the whole window is listed, whatever the cursors say."""
 
+FIRST_RETRY = timedelta(seconds=10)
+"""After a failure; after each further one twice as long."""
+
 MOST_FAILURES = 5
 """Failures in a row that may pass until the connection says ``error``."""
 
@@ -64,7 +67,6 @@ _GROWN_BY = timedelta(minutes=1)
 """The window's far end is moved on in steps of at least this."""
 
 _BUSY = timedelta(seconds=2)
-_FIRST_RETRY = timedelta(seconds=10)
 _LONGEST_RETRY = timedelta(minutes=30)
 _CONCURRENCY = 10
 
@@ -135,6 +137,7 @@ class Sync:
             if connection is None:
                 await self._wait_for_another(session, job.connection_id)
                 return
+            self._be_patient(connection)
         try:
             await self._sync(connection)
         except SyncOvertakenError:
@@ -145,6 +148,12 @@ class Sync:
     async def _wait_for_another(self, session: AsyncSession, connection_id: UUID) -> None:
         if await session.get(Connection, connection_id) is not None:
             raise RetryLaterError(_BUSY)
+
+    def _be_patient(self, connection: Connection) -> None:
+        """Whoever wants the sync, it waits as long as the provider has asked."""
+        now = self._clock.now()
+        if connection.patient_until is not None and connection.patient_until > now:
+            raise RetryLaterError(connection.patient_until - now)
 
     async def _sync(self, connection: Connection) -> None:
         try:
@@ -246,7 +255,7 @@ class Sync:
             if asked.listing is not None and not has_push:
                 # Whoever would not push may do so by now.
                 await self._jobs.enqueue(
-                    session, SubscribeCalendar(connection_id=held.id), key=str(held.id)
+                    session, SubscribeCalendar(connection_id=held.id), key=f"{held.id}:keep"
                 )
             self._note_done(held, asked, has_push=has_push)
             await self._statuses.become(session, held, ConnectionStatus.ACTIVE, None)
@@ -293,7 +302,7 @@ class Sync:
         connection.window_end = asked.window.end
         connection.synced_at = now
         connection.sync_status, connection.sync_error = "success", None
-        connection.failures = 0
+        connection.failures, connection.patient_until = 0, None
         connection.next_sync_at = now + (
             self._pace.with_push if has_push else self._pace.without_push
         )
@@ -319,8 +328,7 @@ class Sync:
         async with self._database.transaction() as session:
             held = await store.hold_sync(session, connection.id, connection.sync_token)
             held.failures += 1
-            may_pass = status is ConnectionStatus.ERROR
-            held.next_sync_at = self._clock.now() + _wait(held.failures) if may_pass else None
+            held.next_sync_at = self._clock.now() + _wait(held.failures)
             held.sync_status, held.sync_error = "failed", message
             held.sync_token = held.sync_until = None
             if gone:
@@ -343,10 +351,12 @@ class Sync:
             held.sync_token = held.sync_until = None
             if at_once or held.failures >= MOST_FAILURES:
                 await self._statuses.become(session, held, ConnectionStatus.ERROR, error.message)
+            told = timedelta(seconds=error.after or 0.0)
+            held.patient_until = self._clock.now() + told if told else None
             wait = _wait(held.failures)
-        raise RetryLaterError(max(wait, timedelta(seconds=error.after or 0.0)))
+        raise RetryLaterError(max(wait, told))
 
 
 def _wait(failures: int) -> timedelta:
     """How long to leave a calendar alone after so many failures in a row."""
-    return min(_LONGEST_RETRY, _FIRST_RETRY * (1 << min(failures - 1, 10)))
+    return min(_LONGEST_RETRY, FIRST_RETRY * (1 << min(failures - 1, 10)))

@@ -5,7 +5,6 @@ nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +21,7 @@ from sitin.calendars.comparing import (
 )
 from sitin.calendars.following import Following
 from sitin.calendars.models import Connection, Event, Series
+from sitin.calendars.succession import Succession
 from sitin.calendars.telling import Telling
 from sitin.contract.calendars import EventStatus, ProviderEvent
 from sitin.kit.clock import Clock
@@ -32,8 +32,15 @@ class Writing:
     """Writes in the caller's transaction."""
 
     def __init__(
-        self, *, following: Following, bots: EventBots, telling: Telling, clock: Clock
+        self,
+        *,
+        succession: Succession,
+        following: Following,
+        bots: EventBots,
+        telling: Telling,
+        clock: Clock,
     ) -> None:
+        self._succession = succession
         self._following = following
         self._bots = bots
         self._telling = telling
@@ -54,9 +61,10 @@ class Writing:
         self._cancel(findings.gone, written)
         await session.flush()
         await self._compare(session, written, by_id, window)
-        await self._carry_over(session, connection, written, by_id)
-        touched = written.touched
-        await self._following.follow(session, connection.team_id, touched, by_id)
+        others = await self._succession.carry_over(session, connection, written, by_id, window)
+        by_id |= await store.series_by_id(session, {event.series_id for event in others})
+        touched = {event.id: event for event in (*written.touched, *others)}
+        await self._following.follow(session, connection.team_id, list(touched.values()), by_id)
         await self._tell(session, connection, written, by_id)
         return written
 
@@ -108,7 +116,7 @@ class Writing:
         by_id = {event.provider_event_id: event for event in known}
         now = self._clock.now()
         for event in findings.present.values():
-            columns = columns_of(event)
+            columns = columns_of(event, connection.account_email)
             columns["series_id"] = series[event.series_id or event.id].id
             stored = by_id.get(event.id)
             if stored is None:
@@ -163,35 +171,6 @@ class Writing:
                         event.updated_at = self._clock.now()
                         written.updated.append(event)
 
-    async def _carry_over(
-        self,
-        session: AsyncSession,
-        connection: Connection,
-        written: Written,
-        series: Mapping[UUID, Series],
-    ) -> None:
-        """Give a series that takes the place of another the bots of that one.
-
-        What was wanted of a single occurrence goes to the one at the same time.
-        """
-        lost = {event.series_id for event in written.cancelled}
-        heirs = {event.series_id for event in written.created} - lost
-        for heir in (series[series_id] for series_id in heirs):
-            if heir.bot is not None or heir.event_type != "recurring":
-                continue
-            ancestors = [
-                ancestor
-                for ancestor in (series[series_id] for series_id in lost)
-                if _is_heir(heir, ancestor, written)
-            ]
-            for ancestor in ancestors:
-                heir.bot = heir.bot or ancestor.bot
-                _carry_over_single(heir, ancestor, written)
-            if not ancestors and heir.id in written.new_series:
-                # Its ancestor ended in an earlier sync, or nothing of it was in the window.
-                heir.bot = await store.bot_of_family(session, connection.id, heir)
-        await session.flush()
-
     async def _tell(
         self,
         session: AsyncSession,
@@ -205,34 +184,3 @@ class Writing:
             await self._telling.synced(session, connection, written, series, with_bots)
         else:
             await self._telling.changed(session, connection, written, series, with_bots)
-
-
-def _carry_over_single(heir: Series, ancestor: Series, written: Written) -> None:
-    """What was wanted of occurrences that are lost is wanted of the new ones at their times."""
-    was = {event.start_at: event for event in written.cancelled if event.series_id == ancestor.id}
-    for event in written.created:
-        if event.series_id == heir.id and event.start_at in was:
-            event.bot = was[event.start_at].bot
-            event.bot_declined = was[event.start_at].bot_declined
-
-
-def _is_heir(heir: Series, ancestor: Series, written: Written) -> bool:
-    """Whether a new series takes the place of one that lost events in the same sync.
-
-    The provider says so by the family. Where it does not, the new series has the same organizer,
-    and the title or a time of what was lost.
-    """
-    if ancestor.event_type != "recurring":
-        return False
-    if heir.family is not None and heir.family == ancestor.family:
-        return True
-    return bool(_faces(written.created, heir) & _faces(written.cancelled, ancestor))
-
-
-def _faces(events: Iterable[Event], series: Series) -> set[tuple[str | None, str | datetime]]:
-    return {
-        (event.organizer_email, mark)
-        for event in events
-        if event.series_id == series.id
-        for mark in (event.title, event.start_at)
-    }

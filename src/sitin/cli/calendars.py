@@ -16,6 +16,7 @@ from sitin.calendars.keeping import Keeping
 from sitin.calendars.pushes import Pushes
 from sitin.calendars.statuses import Statuses
 from sitin.calendars.subscriptions import Subscriptions
+from sitin.calendars.succession import Succession
 from sitin.calendars.sync import Pace, Sync
 from sitin.calendars.telling import Telling
 from sitin.calendars.writing import Writing
@@ -90,7 +91,13 @@ def furnish_calendars(
             database=database,
             providers=providers,
             tokens=tokens,
-            writing=Writing(following=following, bots=event_bots, telling=telling, clock=clock),
+            writing=Writing(
+                succession=Succession(bots=event_bots, clock=clock),
+                following=following,
+                bots=event_bots,
+                telling=telling,
+                clock=clock,
+            ),
             statuses=statuses,
             subscriptions=subscriptions,
             jobs=jobs,

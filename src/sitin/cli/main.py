@@ -27,6 +27,7 @@ from sitin.cli.console import (
 from sitin.cli.doctor.checks import examine
 from sitin.cli.jobs import app as jobs
 from sitin.cli.rehearsal import app as rehearsal
+from sitin.cli.secrets import app as secrets
 from sitin.cli.webhooks import app as webhooks
 from sitin.kit.errors import OperatorError
 
@@ -46,6 +47,7 @@ app.add_typer(accounts.key, name="key")
 app.add_typer(accounts.tokens, name="tokens")
 app.add_typer(webhooks, name="webhook")
 app.add_typer(jobs, name="job")
+app.add_typer(secrets, name="secrets")
 app.add_typer(rehearsal, name="rehearsal")
 
 log = structlog.get_logger(__name__)

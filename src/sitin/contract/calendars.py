@@ -162,8 +162,8 @@ class Attendee:
     name: str | None
     response: ResponseStatus
     organizer: bool = False
-    is_self: bool = False
-    """The calendar's owner, as far as the provider tells: Microsoft does of organizers only."""
+    is_self: bool | None = None
+    """Whether it is the calendar's owner; ``None`` where the provider does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

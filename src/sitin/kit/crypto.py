@@ -50,9 +50,8 @@ class Keyring:
                 "ones, for example from 'openssl rand -base64 32'."
             )
         # A key of its own for each use, so that what one use gives away helps with no other.
-        self._fernet = MultiFernet(
-            [Fernet(base64.urlsafe_b64encode(_derive(key, "encrypt"))) for key in keys]
-        )
+        fernets = [Fernet(base64.urlsafe_b64encode(_derive(key, "encrypt"))) for key in keys]
+        self._newest, self._fernet = fernets[0], MultiFernet(fernets)
         self._signing = [_derive(key, "sign") for key in keys]
 
     def encrypt(self, secret: str) -> str:
@@ -69,9 +68,13 @@ class Keyring:
                 "that it was stored with."
             ) from None
 
-    def renew(self, encrypted: str) -> str:
-        """Encrypt with the newest key what any key can read. Raises like ``decrypt``."""
-        return self.encrypt(self.decrypt(encrypted))
+    def renewed(self, encrypted: str) -> str | None:
+        """The same encrypted with the newest key; ``None`` when it is. Raises like ``decrypt``."""
+        try:
+            self._newest.decrypt(encrypted)
+        except InvalidToken:
+            return self.encrypt(self.decrypt(encrypted))
+        return None
 
     def sign(self, purpose: str, subject: str, *, until: datetime) -> str:
         """A signature for an address: proves until then that we named this subject.

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from sitin.kit.database import Base
 from sitin.kit.ids import new_id
+from sitin.kit.sealing import SealedFields, SealedText
 
 
 class DeliveryKind(StrEnum):
@@ -77,7 +78,7 @@ class WebhookSecret(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     """Sorts by age."""
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id"))
-    secret: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str] = mapped_column(SealedText)
     """Encrypted; begins with ``whsec_`` when decrypted."""
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When an old one stops signing and is forgotten; ``None`` for the current one."""
@@ -142,7 +143,7 @@ class Delivery(Base):
     """Deliveries of one lane share a bound on how many run at once: the endpoint, or the host that
     a team's callbacks go to."""
     endpoint_id: Mapped[UUID | None] = mapped_column(ForeignKey("webhook_endpoints.id"))
-    callback: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    callback: Mapped[dict[str, Any] | None] = mapped_column(SealedFields("secret"))
     """``{"url", "method", "secret": encrypted or null}``; the secret is forgotten at the end."""
     state: Mapped[DeliveryState] = mapped_column(String(16), default=DeliveryState.PENDING)
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

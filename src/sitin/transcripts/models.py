@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from sitin.contract.codes import TranscriptionStatus
 from sitin.kit.database import Base
+from sitin.kit.sealing import SealedText
 
 STATUSES = (
     TranscriptionStatus.QUEUED,
@@ -35,7 +36,7 @@ class Transcript(Base):
     """The engine that does the work."""
     params: Mapped[dict[str, Any]] = mapped_column(JSONB)
     """The customer's parameters for the engine."""
-    api_key: Mapped[str | None] = mapped_column(Text)
+    api_key: Mapped[str | None] = mapped_column(SealedText)
     """The customer's own key for the engine, encrypted."""
     status: Mapped[str] = mapped_column(String(16))
     duration: Mapped[float]

@@ -228,7 +228,7 @@ class TestStatuses:
         assert event.attendees is not None
         assert [(a.name, a.organizer, a.is_self) for a in event.attendees] == [
             ("ada", True, True),
-            ("bob", False, False),
+            ("bob", False, None),
         ]
 
 

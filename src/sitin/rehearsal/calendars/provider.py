@@ -378,6 +378,17 @@ class RehearsedProvider(ABC):
 
         return Route(path, endpoint, methods=[method])
 
+    def elsewhere(self) -> list[Route]:
+        """Whatever no other route answers, as with a slash in an id: to stand behind them all."""
+
+        async def refuse(call: Call) -> Response:
+            raise UnknownError(f"path: there is nothing at {call.request.url.path!r}")
+
+        return [
+            self.route("/{path:path}", method, "elsewhere", refuse)
+            for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
+        ]
+
     async def _answer(
         self, call: Call, account: Account | None, handler: Handler
     ) -> tuple[Response, str | None]:

@@ -82,7 +82,6 @@ def _status(event: WireEvent) -> EventStatus:
 def _attendees(
     people: tuple[WireAttendee, ...] | None, organizer: str | None, owner_organizes: bool
 ) -> tuple[Attendee, ...] | None:
-    """Which of them is the calendar's owner, Microsoft tells of an organizer only."""
     if not people:
         return None
     found = []
@@ -98,7 +97,8 @@ def _attendees(
                 name=address.name or None,
                 response=_RESPONSES.get(said.lower(), ResponseStatus.NEEDS_ACTION),
                 organizer=organizes,
-                is_self=organizes and owner_organizes,
+                # Graph tells of organizers only.
+                is_self=owner_organizes if organizes else None,
             )
         )
     return tuple(found)

@@ -34,7 +34,10 @@ def google_routes(google: GoogleRehearsal) -> Mount:
     return Mount(
         PATH,
         routes=[
-            google.route(path, method, operation, handler, needs=needs)
-            for method, path, operation, handler, needs in table
+            *(
+                google.route(path, method, operation, handler, needs=needs)
+                for method, path, operation, handler, needs in table
+            ),
+            *google.elsewhere(),
         ],
     )

@@ -59,5 +59,5 @@ def microsoft_routes(microsoft: MicrosoftRehearsal) -> list[Mount]:
     ]
     return [
         Mount(LOGIN_PATH, routes=[token]),
-        Mount(GRAPH_PATH, routes=[Mount("/v1.0", routes=graph)]),
+        Mount(GRAPH_PATH, routes=[Mount("/v1.0", routes=[*graph, *microsoft.elsewhere()])]),
     ]
