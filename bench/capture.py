@@ -79,8 +79,14 @@ def _pictures(result: ours.Result) -> list[Row]:
     ]
 
 
+def _sync(what: str, result: ours.Result) -> Row:
+    late = sync_offsets(result.video)
+    note = f"the worst of {len(late)} sync marks"
+    return Row(what, 1000 * max(abs(one) for one in late), "ms", 80, note=note)
+
+
 async def attribution(seconds: float) -> list[Row]:
-    """Whose words they are, and how sound and picture keep together; two bots at once."""
+    """Whose words they are, and how sound and picture keep together; two bots at once, then one."""
     meeting, voices = await spoken()
     marked = script(min(seconds, _SHORT), video={"sync_marks": True})
     async with ours.recordings() as directory:
@@ -91,15 +97,11 @@ async def attribution(seconds: float) -> list[Row]:
         diarization = heard.file(ArtifactKind.DIARIZATION)
         assert diarization is not None
         error = quality.diarization_error(heard.made, diarization, heard.truth)
-        late = sync_offsets(seen.video)
+        alone = script(min(seconds, _SHORT), people=1, video={"sync_marks": True})
+        tab = await ours.record(ours.GALLERY, alone, directory)
         what = "speaker attribution: diarization error rate"
         return [
             Row(what, 100 * error, "%", 5, note=f"collar 0.25 s, {voices}"),
-            Row(
-                "picture against sound",
-                1000 * max(abs(one) for one in late),
-                "ms",
-                80,
-                note=f"the worst of {len(late)} sync marks",
-            ),
+            _sync("picture against sound", seen),
+            _sync("gallery_view: picture against sound", tab),
         ]

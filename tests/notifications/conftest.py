@@ -151,6 +151,14 @@ class Post:
     async def states(self) -> list[str]:
         return [one.state for one in await self.deliveries()]
 
+    async def answered(self) -> None:
+        """Return once every delivery has its answer."""
+
+        async def none_waits() -> bool:
+            return DeliveryState.PENDING not in await self.states()
+
+        await until(none_waits)
+
     async def attempts(self) -> list[Attempt]:
         async with self.database.transaction() as session:
             return list((await session.scalars(select(Attempt).order_by(Attempt.id))).all())
