@@ -449,9 +449,17 @@ async def test_06_the_halves_of_a_split_come_in_two_syncs(
     assert await bots_from_the_beginning(office) == [1]
 
 
+@at_microsoft
 @listings
 @pytest.mark.parametrize(
-    "told", [{"title": "Weekly B"}, {"starts": 15.5, "url": ZOOM}], ids=["renamed", "moved"]
+    "told",
+    [
+        {"title": "Weekly B"},
+        {"starts": 15, "title": "Weekly B", "url": ZOOM},
+        {"starts": 15.5, "url": ZOOM},
+        {"title": "Weekly B", "starts": 15.5},
+    ],
+    ids=["renamed", "at its time", "moved", "renamed and moved"],
 )
 async def test_06_the_new_half_is_another_meeting_in_some_respect(
     office: Office, told: dict[str, Any], listing: bool
@@ -479,9 +487,58 @@ async def test_06_a_new_series_that_takes_nobodys_place(
     office: Office, told: dict[str, Any], listing: bool
 ) -> None:
     series = await weekly(office)
+    # The room is not the series' own.
+    office.calendar.add(
+        "Lunch",
+        day(3),
+        recurrence="RRULE:FREQ=WEEKLY;COUNT=4",
+        meeting_url=MEET,
+        organizer="cyd@example.com",
+    )
+    await office.sync()
     end(office, series)
     go_on(office, None, **told)
     await office.sync(listing=listing)
+    assert await bots_from_the_beginning(office) == [1, 8]
+
+
+@listings
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"title": "Interview", "starts": 1, "url": ZOOM},
+        {"title": "Interview", "starts": 1.5},
+        {"title": "Weekly", "starts": 1.5, "url": ZOOM},
+    ],
+    ids=["its time", "its room", "its title"],
+)
+async def test_06_a_new_series_does_not_take_the_place_of_a_deleted_one(
+    office: Office, told: dict[str, Any], listing: bool
+) -> None:
+    series = await weekly(office)
+    office.calendar.delete(series)
+    await office.sync(listing=listing)
+    go_on(office, None, **told)
+    await a_moment_later(office, listing=listing)
+    assert await bots_from_the_beginning(office) == []
+
+
+@at_microsoft
+@listings
+async def test_06_a_series_that_is_replaced_whole(office: Office, listing: bool) -> None:
+    series = await weekly(office)
+    office.calendar.delete(series)
+    go_on(office, None, starts=1.5)
+    await office.sync(listing=listing)
+    assert await bots_from_the_beginning(office) == [1.5, 8.5]
+
+
+@at_google
+async def test_06_at_google_an_id_that_tells_of_no_other_goes_on_from_none(office: Office) -> None:
+    series = await weekly(office)
+    end(office, series)
+    go_on(office, None)
+    await office.sync()
     assert await bots_from_the_beginning(office) == [1, 8]
 
 

@@ -2,10 +2,11 @@
 
 Whoever changes "this and all following" makes providers end one series and begin another, in one
 sync or in several, in either order, and of what lies beyond the window only the beginning is ever
-seen. Google's ids tell which series goes on from which. Where no id does, a series takes the place
-of one of the same organizer that has no occurrence any more from there on, and that either
+seen. Google's ids tell which series goes on from which. Microsoft's do not: there a series takes
+the place of one of the same organizer that has no occurrence any more from there on, and that
 
-- lost occurrences within the last hour (``MEMORY``), and had its title or one of its times, or
+- was cut short within the last hour (``MEMORY``), and had its title, its address where no third one
+  has it, or one of its times; two of these where nothing is left of it; or
 - ran out less than five weeks before (``GAP``), and had two of its title, address, and day and time
   of the week.
 
@@ -13,6 +14,7 @@ Of several that could be meant the likeliest is; where two are as likely, nobody
 where nobody asked for them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -27,7 +29,7 @@ from sitin.bots.scheduled.for_events import EventBots
 from sitin.calendars import store
 from sitin.calendars.comparing import Window, Written
 from sitin.calendars.models import Connection, Event, Series
-from sitin.contract.calendars import EventStatus
+from sitin.contract.calendars import CalendarPlatform, EventStatus
 from sitin.kit.clock import Clock
 
 MEMORY = timedelta(hours=1)
@@ -35,6 +37,9 @@ MEMORY = timedelta(hours=1)
 
 GAP = timedelta(days=35)
 """How long before its heir begins a series may have run out: the longest step of a monthly one."""
+
+_IDS_TELL = {CalendarPlatform.GOOGLE}
+"""Where a series whose id tells of no other goes on from none."""
 
 _SUMMER_TIME = timedelta(hours=1)
 _MOMENT = timedelta(microseconds=1)
@@ -146,7 +151,7 @@ class Succession:
         window: Window,
     ) -> Series | None:
         kin = await store.before_in_family(session, connection.id, heir)
-        if kin is not None:
+        if kin is not None or connection.platform in _IDS_TELL:
             return kin
         memory = self._clock.now() - MEMORY
         begins = min(event.start_at for event in events)
@@ -157,10 +162,13 @@ class Succession:
         )
         lives = await self._lives(session, alike, since)
         its_own = _Life.of(events, memory)
+        # In somebody's own room any meeting may be; the address of one series tells it from others.
+        rooms = Counter(address for life in lives.values() for address in life.addresses)
+        own_address = frozenset(one for one in its_own.addresses if rooms[one] == 1)
         ranks = {
             one.id: rank
             for one in alike
-            if (rank := its_own.goes_on_from(lives[one.id], begins, window.end))
+            if (rank := its_own.goes_on_from(lives[one.id], own_address, begins, window.end))
         }
         taken = {
             one
@@ -242,12 +250,22 @@ class _Life:
             )
         )
 
-    def goes_on_from(self, other: "_Life", begins: datetime, horizon: datetime) -> int:
-        """How likely this one, which begins then, takes the other's place; 0 for not at all."""
+    def goes_on_from(
+        self, other: "_Life", own_address: frozenset[str], begins: datetime, horizon: datetime
+    ) -> int:
+        """How likely this one, which begins then, takes the other's place; 0 for not at all.
+
+        ``own_address`` is what of its addresses no more than one other series has.
+        """
         if other.end >= begins:
             return 0
         likeness = self.likeness(other)
-        if other.lost and (self.titles & other.titles or other.lost & {*self.starts}):
+        kept = (
+            self.titles & other.titles,
+            own_address & other.addresses,
+            other.lost & {*self.starts},
+        )
+        if other.lost and sum(map(bool, kept)) >= (1 if other.starts else 2):
             return likeness + 1
         return likeness if likeness >= 2 and other.ran_out(begins, horizon) else 0
 
