@@ -33,9 +33,11 @@ from sitin.contract.meeting import (
 from sitin.contract.recording import ArtifactKind
 from sitin.contract.spec import BotSpec, BrowserSpec, Timeouts
 from sitin.runner.browser import starting_driver
+from sitin.runner.capture.sound import RATE
 from sitin.runner.session import Session
 from sitin.runner.spool import Spool, read_spool
 from tests.fakes.meeting import FakeAdapter
+from tests.runner.capture.media import loudness, read_sound
 from tests.runner.conftest import ADDRESS, CHROMIUM, HEADLESS_SHELL
 from tests.runner.host import order
 from tests.waiting import until
@@ -314,6 +316,7 @@ async def test_alone_it_waits_for_others_to_see_whether_there_are_tracks(
     ended = end(events)
     assert ended.reason is EndReason.MEETING_ENDED
     assert len(adapter.joins) == joins
+    assert adapter.left == joins - 1
     assert adapter.arranged == [RecordingMode.SPEAKER_VIEW]
     # To a customer it was in the call all the time.
     assert statuses(events) == [
@@ -341,3 +344,53 @@ async def test_sound_alone_is_kept_of_a_tab_where_no_more_is_asked_for(tmp_path:
     kinds = {one.kind for one in ended.recording.files}
     assert ArtifactKind.AUDIO in kinds
     assert not kinds & {ArtifactKind.VIDEO, ArtifactKind.SCREENSHOT}
+
+
+class EncryptedAdapter(PageAdapter):
+    """Its page transforms what it receives, as for end-to-end encryption; somebody beeps."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    @property
+    def init_script(self) -> str:
+        return CALL
+
+    async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
+        await super().join(page, url=url, bot_name=bot_name, mode=mode)
+        await page.evaluate(
+            """() => {
+                const source = "onrtctransform = e => "
+                    + "e.transformer.readable.pipeTo(e.transformer.writable)";
+                const worker = new Worker(URL.createObjectURL(new Blob([source])));
+                const onTrack = ({ receiver }) =>
+                    (receiver.transform = new RTCRtpScriptTransform(worker, {}));
+                return call({ videos: 0, onTrack });
+            }"""
+        )
+
+    async def signals(self, page: Page) -> AsyncIterator[MeetingSignal]:
+        del page
+        for signal in IN_CALL:
+            yield signal
+        await until(self._recorded)
+        yield Over(reason=EndReason.MEETING_ENDED)
+
+    def _recorded(self) -> bool:
+        path = self._directory / "capture" / "audio.flac"
+        return path.exists() and loudness(read_sound(path)[-RATE:]) > 300
+
+
+@pytest.mark.parametrize(
+    "browser",
+    [BrowserSpec(path=CHROMIUM), BrowserSpec(path=CHROMIUM, lean_path=HEADLESS_SHELL)],
+    ids=["in the same browser", "with one that records tabs"],
+)
+async def test_what_a_page_keeps_to_itself_is_heard_in_its_tab(
+    tmp_path: Path, browser: BrowserSpec
+) -> None:
+    adapter = EncryptedAdapter(tmp_path)
+    asked = spec(browser=browser, recording_mode=RecordingMode.SPEAKER_VIEW)
+    ended = end(await live(tmp_path, adapter, asked, nothing))
+    assert ended.reason is EndReason.MEETING_ENDED

@@ -30,6 +30,14 @@ def host_id(data_dir: Path) -> UUID:
         raise OperatorError(f"{path} holds no host id: remove it.") from None
 
 
+def recordings_place(data_dir: Path, *, shelter: Path = SHELTER) -> Path:
+    """The disk that they write to, whether there has been a bot here or not."""
+    place = data_dir / "recordings"
+    if place.exists():
+        return place.resolve()
+    return shelter if os.geteuid() == 0 else data_dir
+
+
 def recordings_directory(data_dir: Path, *, shelter: Path = SHELTER) -> Path:
     """Where the bots of this machine write while they record.
 

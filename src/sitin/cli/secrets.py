@@ -33,7 +33,7 @@ def renew(as_json: AsJson = False) -> None:
     if unreadable:
         raise OperatorError(
             f"{unreadable} secrets in {', '.join(sorted(done.unreadable))} cannot be read with the "
-            "keys in SITIN_SECRET_KEYS: append the key that they were stored with, and renew again."
+            "secret keys here: append the one that they were stored with, and renew again."
         )
 
 

@@ -245,7 +245,11 @@ class Recorder:
 
     def _forget_early_media(self) -> None:
         """Of frames that come before the recording starts, the last are enough to begin with."""
-        reports = [one for one in self._known if isinstance(one, (TrackReport, CodecReport))]
+        reports = [
+            one
+            for one in self._known
+            if isinstance(one, (TrackReport, CodecReport, UntappableReport))
+        ]
         frames = [one for one in self._known if isinstance(one, (EncodedAudio, EncodedVideo))]
         self._known = [*reports, *frames[-_EARLY_FRAMES:]]
 

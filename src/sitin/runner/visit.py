@@ -84,6 +84,10 @@ class Visit:
             task.add_done_callback(self._note_failure)
         try:
             return await self._over
+        except TabNeededError:
+            # Who comes in again with another browser does not leave a ghost of that name behind.
+            await self._leave(page)
+            raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -92,8 +96,11 @@ class Visit:
     async def take_leave(self, context: BrowserContext, over: Over) -> None:
         """Leave by the page's own button, if the bot is still in the call."""
         if self._attendance is not None and over.reason in _BY_ITSELF:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._adapter.leave(context.pages[0]), _LEAVE_WITHIN)
+            await self._leave(context.pages[0])
+
+    async def _leave(self, page: Page) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._adapter.leave(page), _LEAVE_WITHIN)
 
     @property
     def admitted(self) -> bool:

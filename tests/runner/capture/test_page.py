@@ -198,6 +198,18 @@ async def test_a_page_that_transforms_frames_itself_keeps_them(
     assert "transforms frames" in fresh.of(UntappableReport)[0].why
 
 
+async def test_a_browser_that_gives_no_frames_says_so(tmp_path: Path) -> None:
+    desk = Desk()
+    await desk.link.open()
+    args = ("--disable-blink-features=RTCRtpScriptTransform",)
+    async with bot_browser(tmp_path, direct_port=desk.link.port, args=args) as context:
+        page = await desk.visit(context)
+        await page.evaluate("call()")
+        await until(lambda: {one.kind for one in desk.of(UntappableReport)} == {"audio", "video"})
+        assert await page.evaluate("received.length") == 2, "the page goes on"
+    await desk.link.close()
+
+
 async def test_the_page_plays_nothing_and_does_not_notice(
     browser: BrowserContext, fresh: Desk
 ) -> None:

@@ -14,6 +14,7 @@ import psutil
 
 from sitin.cli.installation import installation
 from sitin.cli.launching import check_isolation, try_browsers
+from sitin.cli.machine import recordings_place
 from sitin.cli.settings import Settings
 from sitin.contract.failures import AdapterError
 from sitin.contract.storage import ObjectNotFoundError
@@ -85,7 +86,7 @@ async def _memory(settings: Settings) -> str:
 
 
 async def _disk(settings: Settings) -> str:
-    place = settings.data_dir
+    place = recordings_place(settings.data_dir)
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
@@ -95,9 +96,9 @@ async def _disk(settings: Settings) -> str:
         raise OperatorError(
             f"{free >> 30} GiB are free on the disk of {place} and {settings.max_bots} bots may "
             f"write {needed >> 30}: free some, lower SITIN_MAX_BOTS or SITIN_MAX_RECORDING, or "
-            "move SITIN_DATA_DIR."
+            "let a larger disk be there."
         )
-    return f"{free >> 30} GiB free on the disk of {place}"
+    return f"{free >> 30} GiB free on the disk of {place}, where bots record"
 
 
 async def _database(settings: Settings) -> str:

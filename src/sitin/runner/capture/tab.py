@@ -45,6 +45,8 @@ _PICTURE_LATE = 0.13
 """Seconds from a picture's arrival to its place in the recording: decoding, painting, recording.
 Measured by a rehearsal's flashes against its tracks' beeps: 110 to 220 ms on two cores that had
 twice the work."""
+_PATIENCE = 10.0
+"""Seconds more that the recorder's sound may be late before silence is written in its place."""
 _SETTINGS = {
     "width": WIDTH,
     "height": HEIGHT,
@@ -172,6 +174,8 @@ class TabCapture:
         self._mix = MixFiles(settings, mp4)
         self._lane = Lane()
         self._taken = 0
+        self._tab_until = 0
+        """Sample up to which the recorder's sound has come."""
         self._voices = Voices(settings.directory, settings.origin, around.table, self._heard)
         self._has_tracks = False
         self._untappable = False
@@ -198,7 +202,11 @@ class TabCapture:
 
     def tick(self, now: float) -> None:
         """Write what can come no more."""
-        self._flush(whole_steps(now - self._settings.origin - LATENESS))
+        due = now - self._settings.origin - LATENESS
+        if not self._by_tracks:
+            # The recorder hands out a piece at a key frame, and those come when they come.
+            due = max(min(due, self._tab_until / RATE), due - _PATIENCE)
+        self._flush(whole_steps(due))
 
     def finish(self, at: float) -> None:
         """Write everything up to the end."""
@@ -217,7 +225,13 @@ class TabCapture:
             else:
                 heard = replace(piece, start=piece.start - round(_SOUND_LATE * RATE))
                 self._lane.add(heard.start, heard.samples)
+                self._tab_until = heard.start + heard.samples.size
                 self._listen(heard)
+
+    @property
+    def _by_tracks(self) -> bool:
+        """Whether the tracks have everybody's sound."""
+        return self._has_tracks and not self._untappable
 
     def _listen(self, chunk: Chunk) -> None:
         if self._has_tracks:
@@ -232,7 +246,7 @@ class TabCapture:
         voices = self._voices.take(until)
         tab = Taken(self._taken, until - self._taken, self._lane.take(until))
         # What a busy page plays late and with gaps came in time and whole by its tracks.
-        self._mix.write(voices if self._has_tracks and not self._untappable else tab)
+        self._mix.write(voices if self._by_tracks else tab)
         self._taken = until
 
     def _heard(self, participant: str, loudness: float, at: float) -> None:

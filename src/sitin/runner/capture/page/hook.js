@@ -105,11 +105,10 @@
 
   // A page that transforms the frames itself (end-to-end encryption) keeps them: what we would get is
   // not what was said. The runner then records the tab.
-  const { get: getTransform, set: setTransform } = Object.getOwnPropertyDescriptor(
-    RTCRtpReceiver.prototype,
-    "transform",
-  );
-  Object.defineProperty(RTCRtpReceiver.prototype, "transform", {
+  // A browser without the interface has neither; making ours has been reported as failed then.
+  const { get: getTransform, set: setTransform } =
+    Object.getOwnPropertyDescriptor(RTCRtpReceiver.prototype, "transform") ?? {};
+  if (setTransform) Object.defineProperty(RTCRtpReceiver.prototype, "transform", {
     configurable: true,
     enumerable: true,
     get: getTransform,
@@ -123,7 +122,7 @@
   if (createEncodedStreams)
     RTCRtpReceiver.prototype.createEncodedStreams = function (...args) {
       report({ type: "untappable", kind: this.track.kind, why: "the page transforms frames" });
-      setTransform.call(this, null);
+      if (setTransform) setTransform.call(this, null);
       return createEncodedStreams.apply(this, args);
     };
 
