@@ -248,7 +248,7 @@ async def test_the_old_key_can_go_once_everything_is_renewed(
     code, output, errors = await machine.run("secrets", "renew", "--json", SITIN_SECRET_KEYS=NEW)
     assert code == 1
     assert f'"unreadable": {count}' in output
-    assert "append the key" in errors
+    assert "append the one" in errors
     assert await sealed(database) == before
 
     # Killed in the middle: it waits for a table that somebody else has.

@@ -44,7 +44,7 @@ def test_a_key_is_rotated_without_losing_a_secret() -> None:
     assert renewed is not None
     assert Keyring([NEW]).decrypt(renewed) == "secret"
     assert both.renewed(renewed) is None
-    with pytest.raises(OperatorError, match="append the key"):
+    with pytest.raises(OperatorError, match="append the one"):
         Keyring([NEW]).decrypt(old)
 
 

@@ -64,8 +64,8 @@ class Keyring:
             return self._fernet.decrypt(encrypted).decode()
         except InvalidToken:
             raise OperatorError(
-                "A stored secret cannot be read with the secret keys here: append the one that it was "
-                "stored with to SITIN_SECRET_KEYS or, where that is not set, to secret_keys."
+                "A stored secret cannot be read with the secret keys here: append the one that it "
+                "was stored with to SITIN_SECRET_KEYS or, where that is not set, to secret_keys."
             ) from None
 
     def renewed(self, encrypted: str) -> str | None:
