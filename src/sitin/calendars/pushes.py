@@ -107,7 +107,7 @@ class Pushes:
                 # It is news: one that failed and waits to be tried again is tried before.
                 delay=FIRST_RETRY if connection.failures else COALESCED,
                 key=str(connection_id),
-                sooner=True,
+                sooner=connection.failures > 0,
             )
         return True
 
