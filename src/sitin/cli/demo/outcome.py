@@ -12,6 +12,7 @@ import av
 from sitin.cli.demo.receiver import Receiver
 from sitin.contract.codes import BotStatus
 from sitin.rehearsal import Truth
+from sitin.runner.capture.mp4 import boxes
 
 _NAMES = {
     "video": "output.mp4",
@@ -163,13 +164,8 @@ def _is_video(path: Path, seconds: float) -> bool:
 
 def _starts_fast(path: Path) -> bool:
     """Whether what a player has to know stands before the pictures."""
-    with path.open("rb") as file:
-        while header := file.read(8):
-            size, name = int.from_bytes(header[:4], "big"), header[4:]
-            if name in (b"moov", b"mdat"):
-                return name == b"moov"
-            file.seek(size - 8, 1)
-    return False
+    first = next((name for name, _, _ in boxes(path) if name in (b"moov", b"mdat")), None)
+    return first == b"moov"
 
 
 def _is_sound(path: Path, seconds: float) -> bool:

@@ -175,7 +175,7 @@ def finish(live: Path, target: Path, *, complete: bool) -> None:
     live.unlink()
 
 
-def _boxes(path: Path) -> Iterator[tuple[bytes, int, int]]:
+def boxes(path: Path) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of each outermost box; the last may end beyond the file."""
     with path.open("rb") as file:
         at = 0
@@ -188,7 +188,7 @@ def _boxes(path: Path) -> Iterator[tuple[bytes, int, int]]:
 def _whole_fragments(path: Path) -> int:
     """Bytes up to the end of the last whole fragment: no reader gets past half an index."""
     length, whole = path.stat().st_size, 0
-    for name, _, end in _boxes(path):
+    for name, _, end in boxes(path):
         if name == b"mdat" and end <= length:
             whole = end
     return whole
@@ -196,7 +196,7 @@ def _whole_fragments(path: Path) -> int:
 
 def _room_left(path: Path) -> int:
     """Bytes of free boxes before the media."""
-    before = itertools.takewhile(lambda box: box[0] != b"mdat", _boxes(path))
+    before = itertools.takewhile(lambda box: box[0] != b"mdat", boxes(path))
     return sum(end - start for name, start, end in before if name == b"free")
 
 
