@@ -113,7 +113,7 @@ async def test_every_frame_comes_out_encoded(
     pictures = [decoder.decode(frame) for frame in fresh.of(EncodedVideo)]
     assert all(picture is not None for picture in pictures)
     assert decoder.errors == 0
-    packets = fresh.of(EncodedAudio)
+    packets = [packet for packet in fresh.of(EncodedAudio) if packet.data]
     steps = {(b.sequence - a.sequence) & 0xFFFF for a, b in itertools.pairwise(packets)}
     assert steps == {1}
     assert {b.rtp - a.rtp for a, b in itertools.pairwise(packets)} == {960}
@@ -131,6 +131,20 @@ async def test_the_pages_decoder_is_idle_and_asks_for_nothing(
     assert stats.get("pliCount", 0) <= 1, "one at most, before the first frame"
     assert stats["framesDropped"] <= 2
     assert max(frame.width for frame in fresh.of(EncodedVideo)) == 320
+
+
+async def test_of_silence_every_tenth_packets_time_comes(
+    browser: BrowserContext, fresh: Desk
+) -> None:
+    page = await fresh.visit(browser)
+    await page.evaluate("call({videos: 0})")
+    await until(lambda: len(fresh.of(EncodedAudio)) > 50)
+    await page.evaluate("far.getSenders()[0].track.enabled = false")
+    await until(lambda: sum(not packet.data for packet in fresh.of(EncodedAudio)) > 10)
+    silent = [packet for packet in fresh.of(EncodedAudio) if not packet.data]
+    steps = [(b.sequence - a.sequence) & 0xFFFF for a, b in itertools.pairwise(silent)]
+    assert steps[1:] == [10] * len(steps[1:])
+    assert all(a.received < b.received for a, b in itertools.pairwise(silent))
 
 
 async def test_for_sound_alone_no_picture_is_received(browser: BrowserContext, fresh: Desk) -> None:

@@ -1,6 +1,7 @@
 """Packets to sound on one timeline."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,7 +111,25 @@ class TestOpusStream:
         whole = laid_out(stream().decode(plain, redundant=False), 1.0)
         assert alike(heard[PACKET : 45 * PACKET], whole[PACKET : 45 * PACKET]) > 0.99
 
-    @pytest.mark.parametrize("payload", [b"\xff\xff\xff\xff\x00", b""])
+    def test_a_first_word_that_comes_late_stands_where_it_was_said(self) -> None:
+        """The silence before it tells how late."""
+        first, *rest = audio_packets(TWO_SECONDS[:25], late=0.15)
+        silence = [
+            replace(
+                first,
+                rtp=first.rtp - n * PACKET,
+                sequence=first.sequence - n,
+                received=first.received - 0.15 - n * PACKET / RATE,
+                data=b"",
+            )
+            for n in range(100, 0, -10)
+        ]
+        decoder = stream()
+        (chunk, *_) = decoder.decode([*silence, first, *rest], redundant=False)
+        assert chunk.start == pytest.approx(0, abs=RATE / 1000)
+        assert decoder.undecodable == 0
+
+    @pytest.mark.parametrize("payload", [b"\xff\xff\xff\xff\x00", b"\x03"])
     def test_what_is_no_opus_is_counted_and_the_rest_is_heard(self, payload: bytes) -> None:
         packets = audio_packets(encode_opus(tone(1.0)))
         bad = [

@@ -46,7 +46,10 @@ class MalformedBatchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EncodedAudio:
-    """One encoded packet of sound; ``received`` in seconds since 1970."""
+    """One encoded packet of sound; ``received`` in seconds since 1970.
+
+    One without data was silent, and tells no more than its time.
+    """
 
     track: int
     rtp: int

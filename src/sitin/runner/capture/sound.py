@@ -78,16 +78,17 @@ class OpusStream:
             packets = self._unpacked(packets)
         chunks: list[Chunk] = []
         for packet in self._sequence.sort(packets):
+            sent = self._clock.time(packet.rtp, packet.received)
             samples = self._samples(packet)
             if samples.size:
-                chunks.extend(self._placed(packet, samples))
+                chunks.extend(self._placed(packet, samples, sent))
         return chunks
 
     def _unpacked(self, packets: Iterable[EncodedAudio]) -> list[EncodedAudio]:
         unpacked: list[EncodedAudio] = []
         for packet in packets:
             try:
-                unpacked.extend(unpack_red(packet))
+                unpacked.extend(unpack_red(packet) if packet.data else [packet])
             except MalformedRedundancyError:
                 self.undecodable += 1
         return unpacked
@@ -95,7 +96,6 @@ class OpusStream:
     def _samples(self, packet: EncodedAudio) -> Samples:
         if not packet.data:
             # To the decoder an empty packet is the end: it would take nothing after it.
-            self.undecodable += 1
             return np.zeros(0, np.int16)
         try:
             frames = self._decoder.decode(av.Packet(packet.data))
@@ -105,9 +105,8 @@ class OpusStream:
         parts = [_as_int16(frame) for frame in frames]
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
-    def _placed(self, packet: EncodedAudio, samples: Samples) -> Iterable[Chunk]:
+    def _placed(self, packet: EncodedAudio, samples: Samples, sent: float) -> Iterable[Chunk]:
         key = self._key_of(packet)
-        sent = self._clock.time(packet.rtp, packet.received)
         start = round((sent - self._origin) * RATE)
         # Within a run of speech the sender's own count places a packet, without a seam.
         missing = _signed(packet.rtp - self._next_rtp)

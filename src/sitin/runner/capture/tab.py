@@ -195,9 +195,8 @@ class TabCapture:
                 self._untappable |= item.kind == "audio"
         # After what is said about their tracks, which may come in the same batch.
         packets = [item for item in items if isinstance(item, EncodedAudio)]
-        if packets:
-            self._has_tracks = True
-            self._voices.packets(packets)
+        self._has_tracks |= any(packet.data for packet in packets)
+        self._voices.packets(packets)
         self._write(self._demuxer.ready())
 
     def tick(self, now: float) -> None:
