@@ -15,6 +15,7 @@ from sitin.accounts.service import KEY_HEADER, Caller, create_key
 from sitin.api.app import Services, create_app
 from sitin.cli.calendars import Calendars
 from sitin.kit.clock import iso
+from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars import CalendarRehearsal
 from tests.bots.conftest import House, house
 from tests.calendars.office import furnished
@@ -45,7 +46,9 @@ class Api:
     def client_with(self, key: str | None) -> httpx.AsyncClient:
         """A client with another key, or with none."""
         headers = {} if key is None else {KEY_HEADER: key}
-        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=SECONDS)
+        client = httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=SECONDS, verify=trusted()
+        )
         self.further_clients.append(client)
         return client
 
@@ -102,7 +105,7 @@ async def api(house: House) -> AsyncIterator[Api]:
             jobs=house.jobs,
             public_url=url,
         ) as calendars,
-        httpx.AsyncClient(base_url=url, timeout=SECONDS) as client,
+        httpx.AsyncClient(base_url=url, timeout=SECONDS, verify=trusted()) as client,
     ):
         app = create_app(_services(house, calendars))
         late.app = checked = CheckedApp(app)

@@ -72,6 +72,9 @@ async def test_a_batch_has_one_to_a_hundred_items(
     api: Api, path: str, count: int, status: int
 ) -> None:
     response = await api.client.post(path, json=[item(api, path)] * count)
+    if status == 400:
+        takes = "at least 1" if count == 0 else "at most 100"
+        assert response.json()["message"] == f"body: has {count} items and takes {takes}."
     assert response.status_code == status
     if status == 201:
         made = [one["bot_id"] for one in response.json()["data"]]

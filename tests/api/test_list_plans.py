@@ -4,11 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from sitin.bots.models import Bot
 from sitin.bots.scheduled.models import ScheduledBot
 from tests.api.conftest import Api
+from tests.statements import asked_of
 
 pytestmark = pytest.mark.db
 
@@ -64,23 +65,17 @@ async def multiply(api: Api, table: str, bot_id: str, changed: dict[str, str]) -
 
 async def check(api: Api, path: str, table: str, query: dict[str, Any]) -> None:
     """Ask for three pages, and look at the plan of every query this needs."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(*execution: Any) -> None:
-        asked.append((execution[2], execution[3]))
-
-    engine = api.house.database.engine
+    read: list[tuple[str, Any]] = []
     pages = [dict(query), {**query, "limit": 10}]
     for page in pages:
-        event.listen(engine.sync_engine, "before_cursor_execute", note)
-        answer = await api.client.get(path, params=page)
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
+        with asked_of(api.house.database) as asked:
+            answer = await api.client.get(path, params=page)
+        read += [one for one in asked if f"FROM {table}" in one[0]]
         assert answer.status_code == 200, answer.text
         if (cursor := answer.json()["cursor"]) is not None and len(pages) < 4:
             pages += [{**page, "cursor": cursor}, {**page, "cursor": f"-{cursor}"}]
-    read = [(statement, values) for statement, values in asked if f"FROM {table}" in statement]
     assert len(read) >= len(pages)
-    async with engine.connect() as connection:
+    async with api.house.database.engine.connect() as connection:
         for statement, values in read:
             lines = await connection.exec_driver_sql(f"EXPLAIN {statement}", values)
             plan = "\n".join(lines.scalars())

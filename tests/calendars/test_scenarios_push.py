@@ -20,6 +20,7 @@ from sitin.calendars.schemas import ConnectionDetails
 from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
 from sitin.contract.calendars import CalendarPlatform
 from sitin.jobs.port import RetryLaterError
+from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars import Event as RehearsedEvent
 from sitin.rehearsal.calendars.calendar import Change, ChangeKind
 from sitin.rehearsal.calendars.google.channels import Channel as GoogleChannel
@@ -236,7 +237,7 @@ class TestHandshake:
     @pytest.fixture
     async def http(self) -> Any:
         """A client like Microsoft's."""
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
             yield client
 
     @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from sitin.kit.ids import new_id
+from sitin.kit.tls import trusted
 from tests.cli.conftest import Machine
 
 pytestmark = pytest.mark.db
@@ -18,7 +19,7 @@ async def test_a_team_from_its_creation_to_its_last_token(machine: Machine) -> N
             "team", "create", "--name", "Lab", "--plan", "lab", "--tokens", "1", **plans
         )
         headers = {"x-meeting-baas-api-key": team["api_key"]}
-        async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted()) as client:
             made = [await client.post("/v2/bots", json=BOT) for _ in range(3)]
             assert [answer.status_code for answer in made] == [201, 201, 402]
             account = await machine.json(
@@ -55,7 +56,7 @@ async def test_a_revoked_key_opens_nothing_from_then_on(machine: Machine) -> Non
             "key", "create", "--team", team["team_id"], "--permission", "sending_access"
         )
         headers = {"x-meeting-baas-api-key": key["api_key"]}
-        async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted()) as client:
             assert (await client.post("/v2/bots", json=BOT)).status_code == 201
             revoked = await machine.json("key", "revoke", key["key_id"])
             assert revoked["revoked_at"] is not None

@@ -13,6 +13,7 @@ import pytest
 
 from sitin.accounts.service import KEY_HEADER
 from sitin.kit.postgres import EmbeddedPostgres
+from sitin.kit.tls import trusted
 from tests.api.conftest import MEET_URL
 from tests.cli.conftest import Machine, a_machine
 from tests.disk import small_disk
@@ -21,7 +22,10 @@ pytestmark = pytest.mark.e2e
 
 
 async def test_a_service_its_first_key_and_commands_beside_it(machine: Machine) -> None:
-    async with machine.serving() as (url, process), httpx.AsyncClient(base_url=url) as client:
+    async with (
+        machine.serving() as (url, process),
+        httpx.AsyncClient(base_url=url, verify=trusted()) as client,
+    ):
         path = machine.data_dir / "api_key"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         headers = {KEY_HEADER: path.read_text().strip()}
@@ -51,7 +55,10 @@ async def test_a_service_its_first_key_and_commands_beside_it(machine: Machine) 
             assert await process.wait() == 0
 
     first = (machine.data_dir / "api_key").read_text()
-    async with machine.serving() as (url, _), httpx.AsyncClient(base_url=url) as client:
+    async with (
+        machine.serving() as (url, _),
+        httpx.AsyncClient(base_url=url, verify=trusted()) as client,
+    ):
         assert (machine.data_dir / "api_key").read_text() == first
         listed = await client.get("/v2/bots", headers={KEY_HEADER: first.strip()})
         assert [bot["bot_id"] for bot in listed.json()["data"]] == [bot_id]

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sitin.cli.rehearsal import app
+from sitin.kit.tls import trusted
 from tests.rehearsal.sounds import tone, write_wav
 
 REHEARSAL = [sys.executable, "-c", "from sitin.cli.rehearsal import app; app()"]
@@ -102,7 +103,7 @@ async def test_calendars_are_held_and_told_with_all_that_a_connection_needs() ->
     tenant = f"{settings['SITIN_MICROSOFT_LOGIN_URL']}/{microsoft['oauth_tenant_id']}"
     graph = f"{settings['SITIN_MICROSOFT_GRAPH_URL']}/v1.0/me/calendars"
     list_url = f"{settings['SITIN_GOOGLE_API_URL']}/calendar/v3/users/me/calendarList"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
         for grant, token_url, url, key in (
             (google, settings["SITIN_GOOGLE_TOKEN_URL"], list_url, "items"),
             (microsoft, f"{tenant}/oauth2/v2.0/token", graph, "value"),

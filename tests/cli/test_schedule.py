@@ -8,6 +8,7 @@ import pytest
 
 from sitin.kit.clock import iso
 from sitin.kit.postgres import EmbeddedPostgres
+from sitin.kit.tls import trusted
 from tests.cli.conftest import Machine
 from tests.waiting import until
 
@@ -20,7 +21,7 @@ async def test_a_service_that_was_killed_catches_up(machine: Machine) -> None:
     later = iso(datetime.now(UTC) + timedelta(hours=1))
     async with machine.serving() as (url, process):
         headers = {"x-meeting-baas-api-key": (machine.data_dir / "api_key").read_text().strip()}
-        async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, verify=trusted()) as client:
             ids = [
                 (await client.post("/v2/bots/scheduled", json={**BOT, "join_at": later})).json()[
                     "data"
@@ -42,7 +43,7 @@ async def test_a_service_that_was_killed_catches_up(machine: Machine) -> None:
         await connection.close()
     async with (
         machine.serving() as (url, _),
-        httpx.AsyncClient(base_url=url, headers=headers) as client,
+        httpx.AsyncClient(base_url=url, headers=headers, verify=trusted()) as client,
     ):
 
         async def statuses() -> list[str]:

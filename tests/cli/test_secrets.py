@@ -19,6 +19,7 @@ from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
 from sitin.kit.errors import OperatorError
 from sitin.kit.ids import new_id
+from sitin.kit.tls import trusted
 from sitin.notifications.events import EventType
 from sitin.notifications.service import Callback, publish
 from sitin.rehearsal.calendars import Account, CalendarRehearsal
@@ -96,7 +97,7 @@ def _reads(keyring: Keyring, secret: str) -> bool:
 async def serving(machine: Machine, *keys: str) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         machine.serving(SITIN_SECRET_KEYS=",".join(keys)) as (url, _),
-        httpx.AsyncClient(base_url=url, timeout=60) as client,
+        httpx.AsyncClient(base_url=url, timeout=60, verify=trusted()) as client,
     ):
         client.headers[KEY_HEADER] = (machine.data_dir / "api_key").read_text().strip()
         yield client

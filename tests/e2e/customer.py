@@ -13,6 +13,7 @@ import httpx
 
 from sitin.accounts.service import KEY_HEADER
 from sitin.contract.codes import BotStatus
+from sitin.kit.tls import trusted
 from tests.cli.conftest import Machine
 from tests.fakes.receiver import Received, Receiver
 from tests.serving import serving
@@ -164,7 +165,7 @@ class SentBot:
 
 async def fetch(url: str, path: Path) -> Path:
     """Download an artifact by its signed address alone, without a key."""
-    async with httpx.AsyncClient(timeout=PATIENCE) as anybody:
+    async with httpx.AsyncClient(timeout=PATIENCE, verify=trusted()) as anybody:
         answer = await anybody.get(url)
         assert answer.status_code == 200, answer.text
     await asyncio.to_thread(path.write_bytes, answer.content)
@@ -183,7 +184,7 @@ async def a_customer(machine: Machine, service_url: str) -> AsyncIterator[Custom
         receiver.secrets[WEBHOOKS] = made["secret"]
         headers = {KEY_HEADER: team["api_key"]}
         async with httpx.AsyncClient(
-            base_url=service_url, headers=headers, timeout=PATIENCE
+            base_url=service_url, headers=headers, timeout=PATIENCE, verify=trusted()
         ) as client:
             yield Customer(client, receiver, receiver_url)
     assert receiver.problems == []

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +26,15 @@ def import_every_model() -> None:
     for module in pkgutil.walk_packages(sitin.__path__, "sitin."):
         if module.name.endswith(".models"):
             importlib.import_module(module.name)
+
+
+@pytest.fixture
+async def own(empty_database_url: str) -> AsyncIterator[Database]:
+    """A migrated database that no other test gets, whatever becomes of it."""
+    await upgrade(empty_database_url)
+    database = Database(empty_database_url)
+    yield database
+    await database.dispose()
 
 
 async def test_migrations_and_models_are_equal(database: Database) -> None:
@@ -51,24 +61,24 @@ async def test_two_at_once_migrate_once(empty_database_url: str) -> None:
     await upgrade(empty_database_url)
 
 
-async def test_a_newer_database_is_refused_and_left_alone(database: Database) -> None:
-    async with database.transaction() as session:
+async def test_a_newer_database_is_refused_and_left_alone(own: Database) -> None:
+    async with own.transaction() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
     with pytest.raises(OperatorError, match=r"newer sitin \(revision 9999_future\).*restore"):
-        await upgrade(database.url)
-    async with database.transaction() as session:
+        await upgrade(own.url)
+    async with own.transaction() as session:
         found = await session.scalar(text("SELECT version_num FROM alembic_version"))
         assert found == "9999_future"
 
 
-async def test_a_failed_migration_leaves_nothing(database: Database) -> None:
-    async with database.transaction() as session:
+async def test_a_failed_migration_leaves_nothing(own: Database) -> None:
+    async with own.transaction() as session:
         # The first migration finds a table in its way after it has made a type.
         await session.execute(text("DROP TABLE alembic_version, pgqueuer_log"))
         await session.execute(text("DROP TYPE pgqueuer_status CASCADE"))
     with pytest.raises(OperatorError, match=r"already exists.*nothing was changed"):
-        await upgrade(database.url)
-    async with database.transaction() as session:
+        await upgrade(own.url)
+    async with own.transaction() as session:
         assert await session.scalar(text("SELECT to_regtype('pgqueuer_status')")) is None
 
 

@@ -12,7 +12,7 @@ from sitin.calendars.comparing import Window
 from sitin.calendars.errors import SyncOvertakenError
 from sitin.calendars.models import Channel, Connection, Event, Series
 from sitin.contract.calendars import CalendarPlatform, ConnectionStatus, EventStatus
-from sitin.kit.database import among
+from sitin.kit.database import among, rows_among
 from sitin.kit.ids import new_id
 from sitin.kit.paging import Cursor, Page, Walk, page_of, time_key
 
@@ -93,32 +93,25 @@ async def known_of(
     session: AsyncSession, connection_id: UUID, provider_ids: Iterable[str]
 ) -> Sequence[Event]:
     """The stored events with these ids of the provider's."""
-    query = select(Event).where(
-        Event.connection_id == connection_id, among(Event.provider_event_id, provider_ids)
-    )
-    return (await session.scalars(query)).all()
+    query = select(Event).where(Event.connection_id == connection_id)
+    return await rows_among(session, query, Event.provider_event_id, provider_ids)
 
 
 async def known_of_series(
     session: AsyncSession, series_ids: Iterable[UUID], window: Window
 ) -> Sequence[Event]:
     """The stored events of these series that touch a window."""
-    query = select(Event).where(
-        among(Event.series_id, series_ids),
-        Event.end_at > window.start,
-        Event.start_at < window.end,
-    )
-    return (await session.scalars(query)).all()
+    query = select(Event).where(Event.end_at > window.start, Event.start_at < window.end)
+    return await rows_among(session, query, Event.series_id, series_ids)
 
 
 async def series_of(
     session: AsyncSession, connection_id: UUID, provider_ids: Iterable[str]
 ) -> dict[str, Series]:
     """The stored series with these ids of the provider's."""
-    query = select(Series).where(
-        Series.connection_id == connection_id, among(Series.provider_series_id, provider_ids)
-    )
-    return {series.provider_series_id: series for series in await session.scalars(query)}
+    query = select(Series).where(Series.connection_id == connection_id)
+    found = await rows_among(session, query, Series.provider_series_id, provider_ids)
+    return {series.provider_series_id: series for series in found}
 
 
 # Succession
@@ -139,11 +132,11 @@ async def lost_wishes(
     """The cancelled events of these series of which something is wanted, oldest change first."""
     query = (
         select(Event)
-        .where(Event.connection_id == connection_id, among(Event.series_id, series_ids), _WISHED)
-        .where(Event.status == EventStatus.CANCELLED)
+        .where(Event.connection_id == connection_id, Event.status == EventStatus.CANCELLED)
+        .where(_WISHED)
         .order_by(Event.updated_at)
     )
-    return (await session.scalars(query)).all()
+    return await rows_among(session, query, Event.series_id, series_ids)
 
 
 async def heirs(
@@ -241,8 +234,8 @@ _WISHED = or_(Event.bot.is_not(None), Event.bot_declined)
 
 async def series_by_id(session: AsyncSession, series_ids: Iterable[UUID]) -> Mapping[UUID, Series]:
     """Series by our id."""
-    query = select(Series).where(among(Series.id, series_ids))
-    return {series.id: series for series in await session.scalars(query)}
+    found = await rows_among(session, select(Series), Series.id, series_ids)
+    return {series.id: series for series in found}
 
 
 async def due(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[Connection]:
@@ -382,10 +375,10 @@ async def events_of_series(
     session: AsyncSession, series_ids: Sequence[UUID], *, cancelled: bool
 ) -> Sequence[Event]:
     """The events of these series, by start."""
-    query = select(Event).where(among(Event.series_id, series_ids))
+    query = select(Event).order_by(Event.start_at, Event.id)
     if not cancelled:
         query = query.where(Event.status != EventStatus.CANCELLED)
-    return (await session.scalars(query.order_by(Event.start_at, Event.id))).all()
+    return await rows_among(session, query, Event.series_id, series_ids)
 
 
 async def event(session: AsyncSession, connection_id: UUID, event_id: UUID) -> Event | None:

@@ -4,16 +4,17 @@ A service takes an ``AsyncSession`` and never commits; whoever opened the transa
 that is this module (``Database.transaction``) and nobody else.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import pydantic_core
-from sqlalchemy import ARRAY, ColumnElement, MetaData, any_, bindparam
+from sqlalchemy import ARRAY, ColumnElement, MetaData, Select, any_, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -75,6 +76,17 @@ def among(column: InstrumentedAttribute[T], values: Iterable[T]) -> ColumnElemen
     """That a column has one of these values, however many: they are one parameter, not many."""
     wanted = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
     return column == any_(wanted)
+
+
+async def rows_among(
+    session: AsyncSession,
+    query: Select[R],
+    column: InstrumentedAttribute[T],
+    values: Iterable[T],
+) -> Sequence[R]:
+    """What a query gives where a column has one of these values; none are not asked for."""
+    wanted = list(values)
+    return (await session.scalars(query.where(among(column, wanted)))).all() if wanted else []
 
 
 def driver_url(url: str) -> str:

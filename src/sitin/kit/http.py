@@ -22,6 +22,7 @@ import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sitin.kit.addresses import Resolver, address_is_public, resolve
+from sitin.kit.tls import trusted
 
 LONGEST_URL = 2048  # characters
 _MOST_CONNECTIONS = 1000
@@ -94,7 +95,7 @@ class OutgoingClient:
                 use_dns_cache=False,
                 limit=_MOST_CONNECTIONS,
                 keepalive_timeout=_IDLE_SECONDS,
-                ssl=httpx.create_ssl_context(),
+                ssl=trusted(),
             ),
             headers=_HEADERS,
             skip_auto_headers=("accept",),

@@ -156,15 +156,16 @@ def _problem(error: Mapping[str, Any], at: str) -> str:
         what = "is required"
     elif error["type"] in _NO_OBJECT:
         what = "must be an object"
-    elif error["type"] in ("too_short", "too_long") and isinstance(error.get("input"), str):
-        # Our own texts are measured after they were looked at, where pydantic counts items.
+    elif error["type"] in ("too_short", "too_long"):
         limits = error["ctx"]
+        # Our own texts are measured after they were looked at, where pydantic counts items.
+        counted = "characters" if isinstance(error.get("input"), str) else "items"
         bound = (
             f"at least {limits['min_length']}"
             if error["type"] == "too_short"
             else f"at most {limits['max_length']}"
         )
-        what = f"has {limits['actual_length']} characters and takes {bound}"
+        what = f"has {limits['actual_length']} {counted} and takes {bound}"
     else:
         what = str(error["msg"]).removeprefix("Value error, ").rstrip(".")
     return f"{field}: {what}."

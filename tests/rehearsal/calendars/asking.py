@@ -1,6 +1,5 @@
 """Plain clients of both rehearsals, which keep what they are told as a good client would."""
 
-import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -8,6 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
+from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars import Account
 from sitin.rehearsal.calendars.google.provider import GoogleRehearsal
 from sitin.rehearsal.calendars.microsoft.provider import MicrosoftRehearsal
@@ -246,8 +246,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 def client() -> httpx.AsyncClient:
-    # No certificate is looked at; reading those of the system takes a quarter of a second.
-    return httpx.AsyncClient(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return httpx.AsyncClient(trust_env=False, verify=trusted())
 
 
 def reasons(answer: httpx.Response) -> tuple[int, str]:

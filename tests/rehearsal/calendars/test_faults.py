@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars import Account, CalendarControlError, CalendarRehearsal
 from tests.rehearsal.calendars.asking import GoogleClient, reasons
 
@@ -77,7 +78,7 @@ async def test_it_can_be_one_accounts(cal: CalendarRehearsal, google: GoogleClie
     ben = cal.google.account("ben@example.com")
     cal.google.fault("backend_error", account=ben, times=None)
     assert await statuses(google, 1) == [200]
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
         form = {"grant_type": "refresh_token", "refresh_token": ben.refresh_token}
         assert (await client.post(cal.google.token_url, data=form)).status_code == 503
 

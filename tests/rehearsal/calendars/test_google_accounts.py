@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars import Account, CalendarControlError, CalendarRehearsal
 from sitin.rehearsal.calendars.google import oauth
 from tests.rehearsal.calendars.asking import GoogleClient, reasons
@@ -147,7 +148,7 @@ async def test_what_a_scope_allows(
 
 async def test_requests_without_a_good_token_are_refused(cal: CalendarRehearsal) -> None:
     url = f"{cal.google.api_url}/calendar/v3{LIST}"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
         for headers in ({}, {"authorization": "Bearer made-up"}, {"authorization": "Basic eA=="}):
             assert reasons(await client.get(url, headers=headers)) == (401, "authError")
 
@@ -156,7 +157,7 @@ async def test_the_profile_tells_the_address(
     cal: CalendarRehearsal, ada: Account, google: GoogleClient
 ) -> None:
     token = (await google.token()).json()["access_token"]
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
         answer = await client.get(
             f"{cal.google.api_url}/oauth2/v2/userinfo",
             headers={"authorization": f"Bearer {token}"},

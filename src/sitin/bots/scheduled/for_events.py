@@ -21,7 +21,7 @@ from sitin.bots.scheduled.service import LOCK
 from sitin.bots.statuses import FINAL
 from sitin.contract.codes import Platform
 from sitin.kit.clock import Clock
-from sitin.kit.database import among
+from sitin.kit.database import among, rows_among
 from sitin.kit.ids import new_id
 from sitin.kit.wakeups import Channel, wake
 
@@ -52,13 +52,12 @@ class EventBots:
         """Every bot that each of these events has had, oldest first; nobody queues them now."""
         query = (
             select(ScheduledBot)
-            .where(among(ScheduledBot.event_id, event_ids))
             .order_by(ScheduledBot.id)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
         found: dict[UUID, list[ScheduledBot]] = defaultdict(list)
-        for bot in await session.scalars(query):
+        for bot in await rows_among(session, query, ScheduledBot.event_id, event_ids):
             assert bot.event_id is not None
             found[bot.event_id].append(bot)
         return found
@@ -66,10 +65,10 @@ class EventBots:
     async def scheduled(self, session: AsyncSession, event_ids: Sequence[UUID]) -> set[UUID]:
         """Those of these events that have a bot which is to go, or has gone."""
         query = select(ScheduledBot.event_id).where(
-            among(ScheduledBot.event_id, event_ids),
-            ScheduledBot.status.in_([ScheduleStatus.SCHEDULED, ScheduleStatus.COMPLETED]),
+            ScheduledBot.status.in_([ScheduleStatus.SCHEDULED, ScheduleStatus.COMPLETED])
         )
-        return {event_id for event_id in await session.scalars(query) if event_id is not None}
+        found = await rows_among(session, query, ScheduledBot.event_id, event_ids)
+        return {event_id for event_id in found if event_id is not None}
 
     def is_locked(self, bot: ScheduledBot) -> bool:
         """Whether its time is too near for it to be changed."""

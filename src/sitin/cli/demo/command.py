@@ -27,6 +27,7 @@ from sitin.cli.settings import Settings
 from sitin.cli.wiring import running_service
 from sitin.kit.errors import OperatorError
 from sitin.kit.postgres import EmbeddedPostgres
+from sitin.kit.tls import trusted
 from sitin.notifications.endpoints import create_endpoint
 from sitin.rehearsal import Meeting, Rehearsal, Script, ScriptError, conversation, speech_from
 
@@ -128,7 +129,9 @@ async def _service(
     async with running_service(own, port=0) as service, installation(own) as install:
         key = (data_dir / "api_key").read_text().strip()
         async with httpx.AsyncClient(
-            base_url=service.url, headers={"x-meeting-baas-api-key": key}
+            base_url=service.url,
+            headers={"x-meeting-baas-api-key": key},
+            verify=trusted(),
         ) as client:
             yield install, client
 
@@ -216,7 +219,7 @@ def _finished(receiver: Receiver) -> bool:
 async def _download(bot: dict[str, Any], directory: Path) -> dict[str, Path]:
     """Fetch the artifacts by their signed addresses, without the key."""
     files = {}
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(verify=trusted()) as anybody:
         for name, url in bot.items():
             file_name = local_name(name)
             if file_name is None or url is None:

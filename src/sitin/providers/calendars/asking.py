@@ -5,12 +5,10 @@ is told in our words; neither a token nor a secret is in them.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -22,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from sitin.contract.calendars import CalendarGoneError, UnreadableAnswerError
 from sitin.contract.failures import ActionRequiredError, RetriableError
 from sitin.kit.clock import Clock, SystemClock
+from sitin.kit.tls import trusted
 from sitin.providers.retry_after import seconds_to_wait
 
 # A page of events with their descriptions and attendees stays far below this.
@@ -85,7 +84,7 @@ class VendorClient:
         self._patience = patience
         # Redirects stay unfollowed: the token would go along.
         self._http = httpx.AsyncClient(
-            verify=_trusted(), timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False
+            verify=trusted(), timeout=_TIMEOUT, limits=_LIMITS, follow_redirects=False
         )
         self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -211,12 +210,6 @@ class VendorClient:
             if len(body) > LARGEST_ANSWER:
                 raise UnreadableAnswerError(f"{self.name}'s answer is larger than any page is.")
         return bytes(body)
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted; reading them takes a while."""
-    return httpx.create_ssl_context()
 
 
 Judging = Callable[[VendorClient, Refusal, str], Exception]

@@ -6,15 +6,14 @@ Delays are real seconds, whatever the calendars' clock says.
 import asyncio
 import contextlib
 import json
-import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
 import httpx
 
+from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars.errors import CalendarControlError
 
 _ANSWER_SECONDS = 10.0
@@ -83,7 +82,7 @@ class Pushes:
     def open(self) -> None:
         """Be ready to send."""
         self._client = httpx.AsyncClient(
-            verify=_trust(),
+            verify=trusted(),
             trust_env=False,
             timeout=None,  # noqa: S113 - each request has its own
             limits=httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE),
@@ -219,12 +218,6 @@ class Pushes:
             return None
         self.log.append(Delivery(subscriptions, first.url, answer.status_code))
         return answer.status_code
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    # It takes a quarter of a second, and every test makes a rehearsal.
-    return httpx.create_ssl_context()
 
 
 def _batches(pushes: Iterable[Push]) -> list[list[Push]]:

@@ -14,6 +14,7 @@ from sitin.contract.codes import EndReason
 from sitin.contract.failures import ActionRequiredError, PermanentError, RetriableError
 from sitin.contract.transcription import EngineCapabilities, JobFailedError, Transcription
 from sitin.kit.clock import Clock, SystemClock
+from sitin.kit.tls import trusted
 from sitin.providers.transcription.gladia.answers import GoneError, failure_of
 from sitin.providers.transcription.gladia.wire import (
     CreateResponse,
@@ -62,7 +63,7 @@ class GladiaEngine:
         self._clock = clock or SystemClock()
         # Redirects stay unfollowed: the key would go along.
         self._client = httpx.AsyncClient(
-            base_url=url.rstrip("/"), timeout=_TIMEOUT, follow_redirects=False
+            base_url=url.rstrip("/"), verify=trusted(), timeout=_TIMEOUT, follow_redirects=False
         )
 
     @property
