@@ -9,7 +9,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 APT ?= 1
 # Processes that run tests, many of which wait most of the time.
-TESTERS ?= 3
+TESTERS ?= 4
 # pytest's exit code where ARGS leave nothing to run.
 NO_TESTS := 5
 EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
