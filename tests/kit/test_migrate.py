@@ -4,17 +4,21 @@ import asyncio
 import importlib
 import pkgutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 import sitin
+from sitin import migrations
 from sitin.kit.database import Base, Database
 from sitin.kit.errors import OperatorError
 from sitin.kit.migrate import upgrade
+from sitin.migrations import HEAD
 
 pytestmark = pytest.mark.db
 
@@ -54,6 +58,11 @@ async def test_migrations_and_models_are_equal(database: Database) -> None:
 
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+def test_the_last_migration_is_known() -> None:
+    """Where it was applied, nothing is looked for."""
+    assert ScriptDirectory(str(Path(migrations.__path__[0]))).get_current_head() == HEAD
 
 
 async def test_two_at_once_migrate_once(empty_database_url: str) -> None:

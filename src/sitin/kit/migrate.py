@@ -3,10 +3,6 @@
 from contextlib import AsyncExitStack
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -15,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from sitin.kit.database import driver_url
 from sitin.kit.errors import OperatorError
+from sitin.migrations import HEAD
 
 OLDEST_SERVER = 14  # PgQueuer replaces its trigger by a statement that came with this version
 
@@ -36,14 +33,27 @@ async def upgrade(url: str) -> None:
             raise _complaint(url, "be reached", error, "start it, or correct") from error
         async with connection.begin():
             try:
-                await connection.run_sync(_upgrade)
+                if not await connection.run_sync(_is_current):
+                    await connection.run_sync(_upgrade)
             except (asyncpg.PostgresError, DBAPIError) as error:
                 raise _complaint(
                     url, "be migrated", error, "nothing was changed; mend that, or replace"
                 ) from error
 
 
+def _is_current(connection: Connection) -> bool:
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return False
+    return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [HEAD]
+
+
 def _upgrade(connection: Connection) -> None:
+    # Alembic and the migrations take long to load, and no command but the first has any to apply.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10_000
     if version < OLDEST_SERVER:
         raise OperatorError(
