@@ -4,7 +4,6 @@ import typer
 
 from sitin.cli.console import AsJson, show, with_installation
 from sitin.cli.installation import Installation
-from sitin.jobs.queue import PostgresJobs
 
 app = typer.Typer(help="Jobs.", no_args_is_help=True)
 
@@ -17,6 +16,7 @@ def jobs() -> None:
 @app.command()
 def requeue(as_json: AsJson = False) -> None:
     """Run the jobs again that were held because they failed too often in a row."""
+    from sitin.jobs.queue import PostgresJobs
 
     async def make(install: Installation) -> dict[str, int]:
         async with install.database.transaction() as session:
