@@ -219,7 +219,9 @@ class Held:
             return
         demuxer = self.strategy._demuxer
         waits = demuxer._pipe._pieces.not_empty._waiters  # type: ignore[attr-defined]
+        deadline = time.monotonic() + 60
         while demuxer._thread.is_alive() and not waits:
+            assert time.monotonic() < deadline, "the demuxer takes no more"
             time.sleep(0.001)
 
     def _obeyed(self, items: Sequence[Item]) -> list[Item]:

@@ -6,7 +6,7 @@ import pytest
 
 from sitin.contract.meeting import AudioTopology
 from sitin.runner.assemble import CAPTURE, assemble
-from sitin.runner.capture.frames import TabChunk, UntappableReport
+from sitin.runner.capture.frames import EncodedAudio, TabChunk, UntappableReport
 from sitin.runner.capture.mp4 import duration
 from sitin.runner.capture.strategy import Kind
 from tests.runner.capture.media import ORIGIN, loudness, read_sound, read_video
@@ -84,6 +84,18 @@ def test_what_somebody_says_without_a_track_that_can_be_taken_is_the_tabs(tmp_pa
     held = Held(tmp_path / "files", Kind.TAB, page)
     recorded(held, 8.0)
     assert diarization(held.directory) == [("Ada Martin", 1.0, 3.0)]
+    assert sounding(held.directory / "output.flac", 4) == [True, False] * 2
+
+
+def test_tracks_on_which_nobody_was_heard_leave_the_sound_to_the_tab(tmp_path: Path) -> None:
+    page = Page()
+    page.record_tab(4)
+    page.hear(1)
+    for at in range(1, 16):
+        page.send(at / 4, EncodedAudio(1, at * RATE // 4, at, ORIGIN + at / 4, (), b""))
+    held = Held(tmp_path / "files", Kind.TAB, page)
+    recorded(held, 4.0)
+    assert diarization(held.directory) == []
     assert sounding(held.directory / "output.flac", 4) == [True, False] * 2
 
 
