@@ -13,6 +13,7 @@ from sitin.kit.http import (
     OutgoingClient,
     UrlRefusedError,
 )
+from sitin.kit.waiting import wait_for_event
 
 pytestmark = pytest.mark.unit
 
@@ -102,8 +103,7 @@ async def test_a_trickle_does_not_outlast_the_time(part: str) -> None:
         while not stop.is_set():
             writer.write(b"x")
             await writer.drain()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 0.01)
+            await wait_for_event(stop, 0.01)
 
     async with server(serve) as port, OutgoingClient(allow_private=True) as client:
         with pytest.raises(NoAnswerInTimeError):

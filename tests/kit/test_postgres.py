@@ -134,7 +134,8 @@ async def test_notifications_arrive(postgres: EmbeddedPostgres) -> None:
     async with connected(url) as listener, connected(url) as speaker:
         await listener.add_listener("news", lambda *message: heard.put_nowait(message[-1]))
         await speaker.execute("NOTIFY news, 'hello'")
-        assert await asyncio.wait_for(heard.get(), timeout=10) == "hello"
+        async with asyncio.timeout(10):
+            assert await heard.get() == "hello"
 
 
 async def test_a_wrong_password_is_refused(postgres: EmbeddedPostgres) -> None:

@@ -5,7 +5,6 @@ takes the oldest (docs/adr/0021). A wake-up comes with every new bot and every r
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from sitin.contract.failures import ActionRequiredError, PermanentError, Retriab
 from sitin.contract.launch import BotLauncher, RunningBot
 from sitin.contract.spec import BotSpec
 from sitin.kit.outages import passes_by_itself
+from sitin.kit.waiting import wait_for_event
 from sitin.kit.wakeups import Channel, Wakeups
 
 LAUNCHES = 3
@@ -106,9 +106,7 @@ class Supervisor:
         while True:
             self._look.clear()
             await self._guarded("take", self._take_round)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.look_every.total_seconds()):
-                    await self._look.wait()
+            await wait_for_event(self._look, self._settings.look_every.total_seconds())
 
     async def _take_round(self) -> None:
         await self._pass_on_leaves()

@@ -14,6 +14,7 @@ from pgqueuer.ports.driver import Driver, NotifyCallback
 from prometheus_client import Counter
 
 from sitin.kit.database import CONNECT_SECONDS
+from sitin.kit.waiting import wait_for_event
 
 LOST = Counter(
     "sitin_jobs_connection_lost_total", "How often the worker had to reconnect to the database."
@@ -75,7 +76,8 @@ class ReconnectingDriver(Driver):
         finally:
             await self._stop_listening()
             try:
-                await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._pool.close()
             except TimeoutError:
                 self._pool.terminate()
 
@@ -143,8 +145,7 @@ class ReconnectingDriver(Driver):
     async def _lost(self, error: Exception, wait: float) -> float:
         LOST.inc()
         log.warning("jobs_connection_lost", reason=str(error), retry_in=wait)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._shutdown.wait(), wait)
+        await wait_for_event(self._shutdown, wait)
         return min(wait * 2, _LONGEST_WAIT)
 
     async def _listen(self, ready: asyncio.Event) -> None:
@@ -165,8 +166,7 @@ class ReconnectingDriver(Driver):
                 ready.set()
                 wait = _FIRST_WAIT
                 while not lost.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(lost.wait(), _PROBE_SECONDS)
+                    await wait_for_event(lost, _PROBE_SECONDS)
                     # Finds out about a connection that is dead without a word.
                     await connection.execute("SELECT 1")
             except _PASSING as error:

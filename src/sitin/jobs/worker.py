@@ -5,7 +5,6 @@ takes a running job over when its heartbeat is older than the one, and looks eve
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
@@ -19,6 +18,7 @@ from sitin.jobs.execution import Crew, JobExecutor
 from sitin.jobs.library import builders
 from sitin.jobs.manager import JobManager, JobQueries
 from sitin.jobs.port import AnyHandler, Periodic
+from sitin.kit.waiting import wait_for_event
 
 HEARTBEAT = timedelta(seconds=30)
 POLL = timedelta(seconds=5)
@@ -79,8 +79,7 @@ class Worker:
     async def stop(self, *, grace: timedelta = timedelta(seconds=10)) -> None:
         """Take no further jobs; return to the queue what has not ended after ``grace``."""
         self._shutdown.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._finished.wait(), grace.total_seconds())
+        await wait_for_event(self._finished, grace.total_seconds())
         self._crew.send_home()
         await self._finished.wait()
 
@@ -102,8 +101,7 @@ class Worker:
             except Exception:  # edge: whatever the library stumbles over, the worker goes on
                 FAULTS.inc()
                 log.exception("worker_fault")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._shutdown.wait(), _RESTART_SECONDS)
+                await wait_for_event(self._shutdown, _RESTART_SECONDS)
 
     async def _run_jobs(self, queries: JobQueries) -> None:
         manager = JobManager(queries)

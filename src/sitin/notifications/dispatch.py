@@ -6,7 +6,6 @@ itself only. What a killed worker held becomes due again by itself, with the sam
 """
 
 import asyncio
-import contextlib
 import time
 from datetime import timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.kit.outages import passes_by_itself
+from sitin.kit.waiting import wait_for_event
 from sitin.kit.wakeups import Channel, Wakeups
 from sitin.notifications import store
 from sitin.notifications.places import LANE_WIDTH, Places
@@ -102,9 +102,7 @@ class Dispatcher:
         return min(_LOOK_ANYWAY, next_due - now) if next_due else _LOOK_ANYWAY
 
     async def _wait(self, at_most: timedelta) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(at_most.total_seconds()):
-                await self._look.wait()
+        await wait_for_event(self._look, at_most.total_seconds())
 
     def _begin(self, taken: Taken) -> None:
         self._places.hold(taken.team_id, taken.lane)

@@ -138,7 +138,8 @@ async def open_browser(
             yield context
         finally:
             with suppress(PlaywrightError, TimeoutError):
-                await asyncio.wait_for(context.close(), _CLOSE_WITHIN)
+                async with asyncio.timeout(_CLOSE_WITHIN):
+                    await context.close()
     finally:
         await proxy.close()
         for made in (profile, sockets):

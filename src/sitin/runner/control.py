@@ -9,13 +9,14 @@ more than 107 bytes.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 from pydantic import TypeAdapter
 
 from sitin.contract.events import BotEvent, Command, Follow, Leave
+from sitin.kit.waiting import wait_for_event
 from sitin.runner.spool import Spool, read_spool
 
 log = structlog.get_logger()
@@ -114,10 +115,8 @@ class ControlServer:
                 await writer.drain()
                 if self._closing:
                     return
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(fresh.wait(), self._alive_every)
-                    continue
-                writer.write(_ALIVE)
+                if not await wait_for_event(fresh, self._alive_every):
+                    writer.write(_ALIVE)
         except ConnectionError:
             log.debug("client is gone")
         finally:
@@ -128,7 +127,8 @@ async def _close(writer: asyncio.StreamWriter) -> None:
     """Close a connection once what is on its way is out; who does not take it is left."""
     writer.close()
     try:
-        await asyncio.wait_for(writer.wait_closed(), _LAST_WITHIN)
+        async with asyncio.timeout(_LAST_WITHIN):
+            await writer.wait_closed()
     except TimeoutError:
         writer.transport.abort()
     except asyncio.CancelledError:

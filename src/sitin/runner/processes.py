@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psutil
 
+from sitin.kit.waiting import wait_for_event
 from sitin.runner.isolation import Identity
 from sitin.runner.spool import read_plain
 
@@ -60,9 +61,7 @@ class RunnerProcess:
 
     async def gone(self, *, within: float) -> bool:
         """Wait at most so many seconds for its end; tells whether it has come."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), within)
-        return self._gone.is_set()
+        return await wait_for_event(self._gone, within)
 
     def memory(self) -> int:
         """Bytes that this process and its descendants have to themselves."""

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -13,6 +12,7 @@ from playwright.async_api import BrowserContext, ElementHandle, Page
 from sitin.contract.codes import RecordingMode
 from sitin.contract.meeting import MeetingAdapter, Sources
 from sitin.contract.spec import BotSpec
+from sitin.kit.waiting import wait_for_event
 from sitin.runner.assemble import CAPTURE
 from sitin.runner.capture.engine import CaptureEngine
 from sitin.runner.capture.frames import (
@@ -133,10 +133,8 @@ class Recorder:
     async def _choose(self) -> None:
         """Whether tracks or the tab are recorded, as far as that shows while the bot is alone."""
         if self.kind is not Kind.TAB:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._tracks_known.wait(), _TRACKS_WITHIN)
+            has_tracks = await wait_for_event(self._tracks_known, _TRACKS_WITHIN)
             alone = not self.names
-            has_tracks = self._tracks_known.is_set()
             why = self._untappable or ("" if alone or has_tracks else "the page has none")
             if why:
                 log.warning("tracks cannot be taken, the tab is recorded", why=why)

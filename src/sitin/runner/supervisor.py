@@ -151,7 +151,8 @@ class SupervisedBot:
             async with control.connect(self.directory) as client:
                 news = aiter(client.news(after=after))
                 while True:
-                    event = await asyncio.wait_for(anext(news), self._ways.patience.silent)
+                    async with asyncio.timeout(self._ways.patience.silent):
+                        event = await anext(news)
                     self._heard = asyncio.get_running_loop().time()
                     if event is not None:
                         yield await self._safe(event)
@@ -205,7 +206,8 @@ class SupervisedBot:
         for arguments in (["--recover", code.value], ["--recover", code.value, "--without-files"]):
             process = await self._ways.spawn(self._place, *arguments)
             try:
-                await asyncio.wait_for(process.wait(), self._ways.patience.to_recover)
+                async with asyncio.timeout(self._ways.patience.to_recover):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -100,7 +100,8 @@ class Visit:
 
     async def _leave(self, page: Page) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._adapter.leave(page), _LEAVE_WITHIN)
+            async with asyncio.timeout(_LEAVE_WITHIN):
+                await self._adapter.leave(page)
 
     @property
     def admitted(self) -> bool:

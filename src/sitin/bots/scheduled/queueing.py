@@ -5,8 +5,6 @@ scheduled. Whatever became due while nobody ran is caught up with, as far as ``t
 back; what was missed by more is failed and told.
 """
 
-import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -29,6 +27,7 @@ from sitin.bots.scheduled.store import Due
 from sitin.kit.clock import Clock, iso
 from sitin.kit.database import Database
 from sitin.kit.errors import SitinError
+from sitin.kit.waiting import wait_for_event
 from sitin.kit.wakeups import Channel, Wakeups, wake
 from sitin.notifications.events import EventType
 from sitin.notifications.service import Callback, publish
@@ -96,9 +95,7 @@ class Queueing:
                 except (SQLAlchemyError, OSError) as error:
                     log.warning("schedule_unreadable", reason=repr(error))
                     wait = _AFTER_DATABASE_ERROR
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(max(wait.total_seconds(), 0.0)):
-                        await news.wait()
+                await wait_for_event(news, wait.total_seconds())
 
     async def _round(self) -> timedelta:
         """Queue all that is due; returns how long there is until the next."""

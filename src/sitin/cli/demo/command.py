@@ -28,6 +28,7 @@ from sitin.cli.wiring import running_service
 from sitin.kit.errors import OperatorError
 from sitin.kit.postgres import EmbeddedPostgres
 from sitin.kit.tls import trusted
+from sitin.kit.waiting import wait_for_event
 from sitin.notifications.endpoints import create_endpoint
 from sitin.rehearsal import Meeting, Rehearsal, Script, ScriptError, conversation, speech_from
 
@@ -204,8 +205,7 @@ async def _follow(meeting: Meeting, receiver: Receiver, progress: Progress) -> N
             progress.status(change["data"]["status"]["code"])
         if meeting.state.clock is not None:
             progress.clock(min(meeting.state.clock, total), total)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(receiver.news.wait(), 0.5)
+        await wait_for_event(receiver.news, 0.5)
     for change in receiver.events("bot.status_change")[shown:]:
         progress.status(change["data"]["status"]["code"])
 

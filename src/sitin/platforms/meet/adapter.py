@@ -25,6 +25,7 @@ from sitin.contract.meeting import (
     Unexpected,
     Waiting,
 )
+from sitin.kit.waiting import wait_for_event
 from sitin.platforms.meet import facts
 from sitin.platforms.meet.facts import State
 from sitin.platforms.meet.roster import MeetRoster, UnreadableError
@@ -173,8 +174,7 @@ class MeetAdapter:
                     log.info("step", step=JoinStep.ASKED)
             else:
                 await _dismiss(page)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._said.wait(), _ASK_AGAIN)
+            await wait_for_event(self._said, _ASK_AGAIN)
 
     # --- the call --------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ Delays are real seconds, whatever the calendars' clock says.
 """
 
 import asyncio
-import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Literal
 import httpx
 
 from sitin.kit.tls import trusted
+from sitin.kit.waiting import wait_for_event
 from sitin.rehearsal.calendars.errors import CalendarControlError
 
 _ANSWER_SECONDS = 10.0
@@ -182,9 +182,7 @@ class Pushes:
 
     async def _send_after(self, answered: asyncio.Event, pushes: Sequence[Push]) -> None:
         # An answer that could not be sent sets nothing.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                await answered.wait()
+        await wait_for_event(answered, _ANSWER_SECONDS)
         self.send(pushes)
 
     async def _one_by_one(self, batches: Iterable[list[Push]]) -> None:

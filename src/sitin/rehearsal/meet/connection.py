@@ -6,7 +6,6 @@ to offer again whenever pictures come or go.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
+from sitin.kit.waiting import wait_for_event
 from sitin.rehearsal.clock import ScriptClock
 from sitin.rehearsal.film import FilmStore
 from sitin.rehearsal.people import Feed
@@ -135,9 +135,7 @@ class MeetConnection:
             return
         empty = asyncio.Event()
         channel.once("bufferedamountlow", empty.set)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await empty.wait()
+        await wait_for_event(empty, _DRAIN_SECONDS)
 
     async def close(self) -> None:
         """Hang up."""

@@ -9,7 +9,6 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +18,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from sitin.kit.waiting import wait_for_event
 from sitin.runner.capture.frames import FlushedReport, Item, MalformedBatchError, parse
 
 log = structlog.get_logger()
@@ -86,8 +86,7 @@ class PageLink:
         self._flushed.clear()
         self.command(flush=True)
         if self._unflushed:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._flushed.wait(), within)
+            await wait_for_event(self._flushed, within)
 
     async def close(self) -> None:
         """Close the connections and stop listening."""
