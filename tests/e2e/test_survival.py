@@ -58,28 +58,40 @@ def talk(seconds: float) -> dict[str, Any]:
     return {"participants": people, "video": SMALL, "timeline": timeline}
 
 
-def family(bot: SentBot) -> list[psutil.Process]:
-    """The processes of a bot."""
+@dataclass(frozen=True)
+class BotProcess:
+    """A process of a bot, as it was when the processes were listed."""
+
+    process: psutil.Process
+    parent: int
+    name: str
+    arguments: tuple[str, ...]
+
+
+def processes_of(bot: SentBot) -> list[BotProcess]:
+    """List the processes of a bot. Chromium's come and go, so one may end while it is looked at."""
     found = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == bot.id:
-                found.append(process)
+                name, arguments = Path(process.exe()).name, tuple(process.cmdline())
+                found.append(BotProcess(process, process.ppid(), name, arguments))
         except psutil.Error:
             continue
     return found
 
 
 def runner(bot: SentBot) -> psutil.Process:
-    """The bot's own program."""
-    (found,) = (one for one in family(bot) if "sitin.runner" in one.cmdline())
+    """Return the process of the bot's own program."""
+    (found,) = (one.process for one in processes_of(bot) if "sitin.runner" in one.arguments)
     return found
 
 
 def browser(bot: SentBot) -> psutil.Process:
-    """The first process of its browser, which is the child of none of the others."""
-    processes = [one for one in family(bot) if Path(one.exe()).name.startswith("chromium")]
-    (found,) = (one for one in processes if one.ppid() not in {other.pid for other in processes})
+    """Return the first process of the bot's browser, whose parent is not a browser process."""
+    processes = [one for one in processes_of(bot) if one.name.startswith("chromium")]
+    children = {one.process.pid for one in processes}
+    (found,) = (one.process for one in processes if one.parent not in children)
     return found
 
 
@@ -123,7 +135,7 @@ class TestWorker:
                 ]
                 assert len(bot.events("bot.completed")) == len(bot.callbacks) == 1
                 files = await bot.artifacts(tmp_path)
-                await until(lambda: not family(bot))
+                await until(lambda: not processes_of(bot))
                 await until(lambda: not list((machine.data_dir / "recordings").iterdir()))
         assert len(meeting.truth.visits) == 1, "nobody came twice"
         started = bot.when("in_call_recording")
@@ -200,7 +212,7 @@ class TestBot:
         assert victim.details["error_message"] == CODE_TEXTS[EndReason.FORCE_KILLED].sentence
         assert victim.bot.last_word["error_code"] == EndReason.FORCE_KILLED
         assert [one.payload["event"] for one in victim.bot.callbacks] == ["bot.failed"]
-        await until(lambda: not family(victim.bot))
+        await until(lambda: not processes_of(victim.bot))
 
     @pytest.mark.parametrize("what", PARTS)
     async def test_what_it_had_recorded_is_there(

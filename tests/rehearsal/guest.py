@@ -6,7 +6,7 @@ and the protocols give.
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from playwright.async_api import BrowserContext, Page
@@ -14,6 +14,7 @@ from playwright.async_api import BrowserContext, Page
 from sitin.platforms.meet import wire_pb2 as wire
 from sitin.rehearsal import Meeting
 from sitin.rehearsal.marks import FrameMark, read_bits
+from tests.waiting import until
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = (
@@ -144,14 +145,30 @@ class Guest:
             found.append((mark, height, at / 1000))
         return found
 
-    async def roster(self) -> "Roster":
-        """What the data channel and the first reply have told up to now."""
-        messages = await self.page.evaluate("spy.messages")
-        return Roster.of(
-            zlib.decompress(base64.b64decode(data))
-            for label, data in messages
-            if label == "collections"
-        )
+    async def roster(self, when: "Callable[[Roster], bool]" = lambda _: True) -> "Roster":
+        """Return the roster as the data channel describes it, once the condition holds.
+
+        Media and the data channel do not arrive in order: a frame of a camera says nothing about
+        the message that announces it.
+        """
+        roster = Roster()
+
+        async def there() -> bool:
+            nonlocal roster
+            messages = await self.page.evaluate("spy.messages")
+            roster = Roster.of(
+                zlib.decompress(base64.b64decode(data))
+                for label, data in messages
+                if label == "collections"
+            )
+            return when(roster)
+
+        await until(there)
+        return roster
+
+    async def roster_of(self, *names: str) -> "Roster":
+        """Return the roster once exactly these are in the meeting."""
+        return await self.roster(lambda roster: roster.present == set(names))
 
     async def captions(self) -> list[wire.Caption]:
         """Every version of every caption that has arrived."""
@@ -205,6 +222,11 @@ class Roster:
             for user in self.users.values()
             if user.status == wire.USER_STATUS_IN_MEETING and not user.parent_device_id
         }
+
+    @property
+    def screens(self) -> list[wire.User]:
+        """The shared screens."""
+        return [user for user in self.users.values() if user.parent_device_id]
 
     def device(self, name: str) -> str:
         """The device of somebody who is in the meeting."""

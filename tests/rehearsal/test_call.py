@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from sitin.platforms.meet import wire_pb2 as wire
 from sitin.rehearsal import Truth
@@ -124,7 +125,8 @@ async def test_every_frame_arrives_and_says_whose_it_is(hold: Hold, arrive: Arri
     sent = {item.participant: item for item in meeting.truth.video}
     assert sent[ADA].frames == sent[ADA].last_frame - sent[ADA].first_frame + 1
     assert sent[ADA].kind == "camera"
-    assert await guest.page.locator("video").count() == 3  # the guest's own tile is the third
+    # The guest's own tile is the third.
+    await expect(guest.page.locator("video")).to_have_count(3)
 
 
 async def test_people_and_screens_come_and_go(hold: Hold, arrive: Arrive) -> None:
@@ -138,12 +140,12 @@ async def test_people_and_screens_come_and_go(hold: Hold, arrive: Arrive) -> Non
 
     meeting.join(CHLOE)
     await guest.until("Object.values(spy.frames).filter(f => f.length > 3).length === 3")
-    assert (await guest.roster()).present == {ADA, BEN, CHLOE, "Guest"}
+    await guest.roster_of(ADA, BEN, CHLOE, "Guest")
 
     meeting.present(BEN)
     await guest.until("Object.values(spy.frames).filter(f => f.length > 3).length === 4")
-    roster = await guest.roster()
-    (screen,) = [user for user in roster.users.values() if user.parent_device_id]
+    roster = await guest.roster(lambda roster: bool(roster.screens))
+    (screen,) = roster.screens
     assert screen.parent_device_id == roster.device(BEN)
     (mark, _, _), *_ = await guest.frames(roster.stream(screen.device_id))
     assert mark.feed == 3
@@ -156,11 +158,11 @@ async def test_people_and_screens_come_and_go(hold: Hold, arrive: Arrive) -> Non
     await guest.until(
         "spy.pcs[0].getTransceivers().filter(t => t.currentDirection === 'inactive').length === 2"
     )
-    assert (await guest.roster()).present == {BEN, CHLOE, "Guest"}
+    await guest.roster_of(BEN, CHLOE, "Guest")
 
     meeting.join(ADA)
     await guest.until("Object.values(spy.frames).filter(f => f.length > 3).length === 5")
-    roster = await guest.roster()
+    roster = await guest.roster_of(ADA, BEN, CHLOE, "Guest")
     assert roster.device(ADA) != before
     frames = await guest.frames(roster.stream(roster.device(ADA)))
     assert all(later - earlier == 1 for earlier, later in pairwise(numbers(frames)))
@@ -253,10 +255,9 @@ async def test_the_first_reply_and_the_channel_tell_the_same(hold: Hold, arrive:
     await guest.enter(meeting, "Grace Hopper")
     reply = wire.SyncReply.FromString(base64.b64decode(await guest.until("spy.synced")))
     await guest.until("spy.messages.length > 0")
-    roster = await guest.roster()
+    roster = await guest.roster_of(ADA, BEN, "Grace Hopper")
     listed = {user.device_id: user.full_name for user in reply.body.users.users}
     assert listed == {user.device_id: user.full_name for user in roster.users.values()}
-    assert roster.present == {ADA, BEN, "Grace Hopper"}
     assert [user.full_name for user in roster.users.values() if user.HasField("self")] == [
         "Grace Hopper"
     ]
@@ -264,9 +265,11 @@ async def test_the_first_reply_and_the_channel_tell_the_same(hold: Hold, arrive:
     meeting.mute(BEN)
     meeting.camera_on(BEN)
     await guest.until("Object.keys(spy.frames).length === 2")
-    roster = await guest.roster()
-    assert roster.outputs[roster.device(BEN), wire.OUTPUT_TYPE_AUDIO].state.disabled
-    assert roster.stream(roster.device(BEN))
+    ben = roster.device(BEN)
+    await guest.roster(
+        lambda roster: bool(roster.outputs[ben, wire.OUTPUT_TYPE_AUDIO].state.disabled)
+    )
+    await guest.roster(lambda roster: (ben, wire.OUTPUT_TYPE_VIDEO) in roster.outputs)
 
 
 async def test_captions_come_once_they_are_on(tmp_path: Path, hold: Hold, arrive: Arrive) -> None:
@@ -298,8 +301,7 @@ async def test_chat_goes_both_ways(hold: Hold, arrive: Arrive) -> None:
     await guest.reads("welcome")
     await guest.page.locator('textarea[aria-label="Send a message"]').fill("thank you")
     await guest.page.keyboard.press("Enter")
-    await guest.until("spy.messages.length >= 3")
-    roster = await guest.roster()
+    roster = await guest.roster(lambda roster: len(roster.chat) == 2)
     assert [(m.device_id, m.body.text) for m in roster.chat] == [
         (roster.device(ADA), "welcome"),
         (roster.device("Grace"), "thank you"),
@@ -312,13 +314,11 @@ async def test_the_people_panel_lists_everybody_and_the_screen(hold: Hold, arriv
     await guest.enter(meeting, "Grace")
     await guest.page.get_by_label("People", exact=True).click()
     entries = guest.page.locator('[aria-label="Participants"] [role="listitem"]')
-    assert [await item.get_attribute("aria-label") for item in await entries.all()] == [
-        ADA,
-        BEN,
-        "Grace",
-    ]
+    await expect(entries).to_have_count(3)
+    for position, name in enumerate((ADA, BEN, "Grace")):
+        await expect(entries.nth(position)).to_have_attribute("aria-label", name)
     meeting.present(ADA)
-    await entries.filter(has_text="Presentation").wait_for()
+    await expect(entries.filter(has_text="Presentation")).to_be_visible()
 
 
 async def test_layouts_are_chosen_in_a_dialog(hold: Hold, arrive: Arrive) -> None:
@@ -330,8 +330,7 @@ async def test_layouts_are_chosen_in_a_dialog(hold: Hold, arrive: Arrive) -> Non
     await guest.page.get_by_text("Spotlight").click()
     await guest.page.locator('[aria-modal="true"] button[aria-label="Close"]').click()
     await guest.sees(".grid.one-large.alone .large")
-    visible = [tile for tile in await guest.page.locator(".tile").all() if await tile.is_visible()]
-    assert len(visible) == 1
+    await expect(guest.page.locator(".tile").filter(visible=True)).to_have_count(1)
 
 
 async def test_visitors_see_one_another(hold: Hold, arrive: Arrive) -> None:
@@ -340,10 +339,10 @@ async def test_visitors_see_one_another(hold: Hold, arrive: Arrive) -> None:
     await first.enter(meeting, "First")
     await second.enter(meeting, "Second")
     await first.reads("Second")
-    assert (await first.roster()).present == {ADA, BEN, "First", "Second"}
+    await first.roster_of(ADA, BEN, "First", "Second")
     await second.leave()
-    await first.page.get_by_text("Second").wait_for(state="detached")
-    assert "Second" not in (await first.roster()).present
+    await expect(first.page.get_by_text("Second")).to_have_count(0)
+    await first.roster_of(ADA, BEN, "First")
 
 
 async def test_without_audio_elements_the_sound_is_mixed_by_web_audio(
@@ -351,7 +350,7 @@ async def test_without_audio_elements_the_sound_is_mixed_by_web_audio(
 ) -> None:
     meeting = await hold(prejoin={"audio_elements": False}, timeline=[say(tmp_path, 0.5, ADA, 1.5)])
     guest = await arrive(meeting)
-    assert await guest.page.locator("audio").count() == 0
+    await expect(guest.page.locator("audio")).to_have_count(0)
     await guest.page.evaluate(
         """() => {
           const real = AudioContext.prototype.createMediaStreamSource;
@@ -377,4 +376,4 @@ async def test_without_audio_elements_the_sound_is_mixed_by_web_audio(
         }"""
     )
     assert sorted(level > 0.1 for level in loudest) == [False, False, True]
-    assert await guest.page.locator("audio").count() == 0
+    await expect(guest.page.locator("audio")).to_have_count(0)

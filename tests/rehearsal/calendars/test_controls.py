@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Locator, Page, async_playwright, expect
 
 from sitin.rehearsal.calendars import Account, CalendarRehearsal
 from tests.fakes.receiver import Receiver
@@ -283,18 +283,22 @@ async def test_a_person_changes_a_calendar_on_the_page(
     series = ada.primary.add("Standup", "2027-03-22T10:00", recurrence="FREQ=DAILY;COUNT=4")
     ada.primary.add("<script>alert(1)</script>", "2027-03-30")
     await page.goto(cal.page_url)
-    assert await page.locator("tbody tr").count() == 5
-    assert await page.get_by_text("<script>alert(1)</script>", exact=True).count() == 1
+    await expect(page.locator("tbody tr")).to_have_count(5)
+    await expect(page.get_by_text("<script>alert(1)</script>", exact=True)).to_have_count(1)
+
+    async def press(button: Locator) -> None:
+        # The page that answers the form is another one at the same address.
+        async with page.expect_navigation(url=cal.page_url):
+            await button.click()
 
     async def change(row: int, button: str, **fields: str) -> None:
         there = page.locator("tbody tr").nth(row)
-        if await there.locator("summary").count():
+        if await there.locator("summary").count():  # the page is loaded
             await there.locator("summary").click()
         form = there.locator("form", has=page.get_by_role("button", name=button, exact=True))
         for label, value in fields.items():
             await form.get_by_label(label, exact=True).fill(value)
-        await form.get_by_role("button").click()
-        assert page.url == cal.page_url
+        await press(form.get_by_role("button"))
 
     await change(0, "Move", start="2027-03-22T11:30", end="2027-03-22T12:30")
     assert ada.primary.occurrence(series, "2027-03-22").span.bounds(ada.primary.zone)[0] == (
@@ -311,11 +315,11 @@ async def test_a_person_changes_a_calendar_on_the_page(
     await change(2, "Split: this and following", **{"title from here on": "Later"})
     listed = await google.events(singleEvents=True, orderBy="startTime", timeMax=_end())
     assert [one["summary"] for one in listed] == ["Standup", "Special", "Later", "Later"]
-    await page.get_by_role("button", name="Revoke").click()
+    await press(page.get_by_role("button", name="Revoke"))
     assert (await google.token()).json()["error"] == "invalid_grant"
-    await page.get_by_role("button", name="Grant anew").click()
+    await press(page.get_by_role("button", name="Grant anew"))
     assert ada.grant.ended is None
-    await page.get_by_role("button", name="Move the clock").click()
+    await press(page.get_by_role("button", name="Move the clock"))
     assert cal.clock.now() == NOW + timedelta(hours=1)
 
 
@@ -330,7 +334,7 @@ async def test_the_page_says_what_was_wrong(
     await form.get_by_label("start").fill("2027-03-22T10:00")
     await form.get_by_label("recurrence").fill("FREQ=SOMETIMES")
     await form.get_by_role("button").click()
-    assert "recurrence: " in await page.get_by_role("alert").inner_text()
+    await expect(page.get_by_role("alert")).to_contain_text("recurrence: ")
     assert list(ada.primary.history) == []
 
 
