@@ -38,7 +38,7 @@ MINUTE = 60.0
 
 MEETING = "https://meet.google.com/abc-defg-hij"
 
-_SYNCS_TO_DO = "SELECT count(*) FROM pgqueuer WHERE entrypoint = 'sync_calendar'"
+_SYNCS_TO_DO = "SELECT count(*) FROM jobs WHERE task = 'sync_calendar'"
 
 
 async def syncing() -> list[Row]:

@@ -25,7 +25,7 @@ from sitin.calendars.tasks import SyncCalendar
 from sitin.cli.calendars import Calendars, furnish_calendars
 from sitin.cli.installation import Installation, address_check, first_team, installation
 from sitin.cli.settings import calendar_settings, load_settings
-from sitin.jobs.queue import PostgresJobs
+from sitin.jobs.queue import PostgresJobQueue
 from sitin.providers.calendars.registry import build_calendar_providers
 
 
@@ -74,7 +74,7 @@ async def _work() -> None:
                 keyring=install.keyring, check_address=address_check(install.outgoing)
             ),
             ledger=Ledger(install.clock),
-            jobs=PostgresJobs(),
+            jobs=PostgresJobQueue(),
             public_url="http://127.0.0.1",
         )
         async with install.database.transaction() as session:

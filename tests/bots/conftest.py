@@ -44,7 +44,7 @@ from sitin.kit.ids import new_id
 from sitin.kit.wakeups import Wakeups
 from sitin.transcripts.deletion import TranscriptDeletion
 from tests.fakes.clock import RunningClock
-from tests.fakes.jobs import FakeJobs
+from tests.fakes.jobs import FakeJobQueue
 from tests.fakes.launcher import FakeBot, FakeHost, FakeLauncher
 from tests.fakes.recordings import FailingStore, FakeTranscripts
 from tests.waiting import until
@@ -105,7 +105,7 @@ class House:
     keyring: Keyring
     outgoing: OutgoingClient
     store: FailingStore
-    jobs: FakeJobs
+    jobs: FakeJobQueue
     transcripts: FakeTranscripts
     directory: Path
     workers: list[Worker] = field(default_factory=list)
@@ -225,7 +225,7 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
     clock, plans = RunningClock(), ChangingPlans()
     async with database.transaction() as session:
         team = await create_team(session, name="Acme")
-    store, transcripts, jobs = FailingStore(), FakeTranscripts(), FakeJobs()
+    store, transcripts, jobs = FailingStore(), FakeTranscripts(), FakeJobQueue()
     outgoing = OutgoingClient(resolver=resolve_here)
     keyring, ledger = Keyring([new_key()]), Ledger(clock)
     lifecycle = Lifecycle(clock, ledger)

@@ -50,7 +50,7 @@ from sitin.providers.calendars.settings import CalendarSettings
 from sitin.rehearsal.calendars import Account, Calendar, CalendarRehearsal
 from sitin.rehearsal.calendars.provider import RehearsedProvider
 from tests.bots.conftest import resolve_here
-from tests.fakes.jobs import FakeJobs
+from tests.fakes.jobs import FakeJobQueue
 from tests.serving import serving
 
 NOW = datetime(2027, 3, 20, 12, tzinfo=UTC)
@@ -75,7 +75,7 @@ class Office:
     rehearsal: CalendarRehearsal
     database: Database
     caller: Caller
-    jobs: FakeJobs
+    jobs: FakeJobQueue
     calendars: Calendars
     account: Account
     queueing: Queueing
@@ -285,7 +285,7 @@ async def furnished(
     keyring: Keyring,
     outgoing: OutgoingClient,
     plans: Plans,
-    jobs: FakeJobs,
+    jobs: FakeJobQueue,
     public_url: str,
 ) -> AsyncIterator[Calendars]:
     """The room, with a rehearsal's providers."""
@@ -312,7 +312,7 @@ async def opened(
     rehearsal: CalendarRehearsal, database: Database, platform: CalendarPlatform
 ) -> AsyncIterator[Office]:
     """An office whose account's calendar is empty and not connected yet."""
-    key, jobs, plans = new_key(), FakeJobs(), Plans()
+    key, jobs, plans = new_key(), FakeJobQueue(), Plans()
     keyring = Keyring([key])
     ledger = Ledger(rehearsal.clock)
     app = FastAPI()

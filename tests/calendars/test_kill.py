@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from sqlalchemy import text, update
 from sitin.calendars.models import Connection
 from sitin.calendars.tasks import SyncCalendar
 from sitin.contract.calendars import CalendarPlatform, EventStatus
-from sitin.jobs.queue import PostgresJobs
-from sitin.jobs.worker import Worker
+from sitin.jobs.queue import PostgresJobQueue
 from tests.calendars.office import MEET, Office, at_google
+from tests.jobs.workers import working
 from tests.waiting import until
 
 pytestmark = pytest.mark.db
@@ -80,7 +79,7 @@ async def want_sync(office: Office) -> None:
     """Have a worker process sync the calendar."""
     (connection_id,) = office.connection_ids
     async with office.database.transaction() as session:
-        await PostgresJobs().enqueue(
+        await PostgresJobQueue().enqueue(
             session, SyncCalendar(connection_id=connection_id), key=str(connection_id)
         )
 
@@ -110,22 +109,12 @@ async def changed(office: Office) -> None:
 async def ends_right(office: Office) -> None:
     """The next worker ends what the killed one began, and tells it once."""
     await outlive(office)
-    next_one = Worker(
-        office.database.url,
-        [office.calendars.sync.handler()],
-        heartbeat=timedelta(seconds=2),
-        poll=timedelta(seconds=0.5),
-    )
-    working = asyncio.create_task(next_one.run())
 
     async def is_over() -> bool:
         return (await office.connection()).sync_token is None
 
-    try:
+    async with working(office.database, office.calendars.sync.handler()):
         await until(is_over, seconds=MINUTES)
-    finally:
-        await next_one.stop()
-        await working
     assert {one.title: one.status for one in await office.events()} == {
         "Kept": EventStatus.CONFIRMED,
         "Moved": EventStatus.CONFIRMED,

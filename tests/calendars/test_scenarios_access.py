@@ -13,7 +13,7 @@ from sitin.calendars.errors import AccessDeniedError, AccessTokenError, Calendar
 from sitin.calendars.requests import UpdateCalendarConnectionRequestBody
 from sitin.calendars.sync import MOST_FAILURES
 from sitin.contract.calendars import CalendarPlatform, EventStatus
-from sitin.jobs.port import RetryLaterError
+from sitin.jobs.interface import RetryLaterError
 from sitin.rehearsal.calendars.google import oauth as google_oauth
 from sitin.rehearsal.calendars.microsoft import oauth as microsoft_oauth
 from tests.calendars.office import MEET, Office, at_google, at_microsoft

@@ -19,7 +19,7 @@ from sitin.calendars.models import Channel
 from sitin.calendars.schemas import ConnectionDetails
 from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
 from sitin.contract.calendars import CalendarPlatform
-from sitin.jobs.port import RetryLaterError
+from sitin.jobs.interface import RetryLaterError
 from sitin.kit.tls import trusted
 from sitin.rehearsal.calendars import Event as RehearsedEvent
 from sitin.rehearsal.calendars.calendar import Change, ChangeKind

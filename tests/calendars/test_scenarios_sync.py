@@ -15,7 +15,7 @@ from sitin.bots.scheduled.models import ScheduleStatus
 from sitin.calendars.models import Channel, Connection, Event, Series
 from sitin.calendars.tasks import SyncCalendar
 from sitin.contract.calendars import CalendarPlatform, EventStatus
-from sitin.jobs.port import RetryLaterError
+from sitin.jobs.interface import RetryLaterError
 from sitin.kit.ids import new_id
 from sitin.rehearsal.calendars import Event as RehearsedEvent
 from tests.calendars.office import MEET, Office, at_google, at_microsoft

@@ -48,6 +48,7 @@ async def test_a_service_its_first_key_and_commands_beside_it(machine: Machine) 
             "webhook", "create", "--team", team["team_id"], "--url", "https://a.example/hook"
         )
         assert endpoint["secret"].startswith("whsec_")
+        assert await machine.json("job", "list") == []
         assert await machine.json("job", "requeue") == {"requeued": 0}
         assert (await client.get("/readyz")).status_code == 200, "the commands left it running"
         process.send_signal(signal.SIGTERM)

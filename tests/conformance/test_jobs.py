@@ -1,6 +1,5 @@
-"""What every implementation of ``Jobs`` with its worker does."""
+"""What every implementation of ``JobQueue`` with its worker does."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Protocol
@@ -8,11 +7,18 @@ from typing import ClassVar, Protocol
 import pytest
 from sqlalchemy import text
 
-from sitin.jobs.port import AnyHandler, Handler, JobPayload, Jobs, RetryLaterError, Task
-from sitin.jobs.queue import PostgresJobs
-from sitin.jobs.worker import Worker
+from sitin.jobs.interface import (
+    AnyJobHandler,
+    JobHandler,
+    JobPayload,
+    JobQueue,
+    RetryLaterError,
+    Task,
+)
+from sitin.jobs.queue import PostgresJobQueue
 from sitin.kit.database import Database
-from tests.fakes.jobs import FakeJobs
+from tests.fakes.jobs import FakeJobQueue
+from tests.jobs.workers import working
 from tests.waiting import until
 
 pytestmark = pytest.mark.db
@@ -31,40 +37,37 @@ class Deliver(JobPayload):
 class System(Protocol):
     """An implementation with a worker of its own."""
 
-    jobs: Jobs
+    jobs: JobQueue
 
     def now(self) -> datetime: ...
 
-    async def work(self, handlers: Sequence[AnyHandler], *, until: Callable[[], bool]) -> None: ...
+    async def work(
+        self, handlers: Sequence[AnyJobHandler], *, until: Callable[[], bool]
+    ) -> None: ...
 
 
 class PostgresSystem:
     def __init__(self, database: Database) -> None:
-        self.jobs: Jobs = PostgresJobs()
-        self._url = database.url
+        self.jobs: JobQueue = PostgresJobQueue()
+        self._database = database
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def work(self, handlers: Sequence[AnyHandler], *, until: Callable[[], bool]) -> None:
-        worker = Worker(self._url, handlers)
-        running = asyncio.create_task(worker.run())
-        try:
+    async def work(self, handlers: Sequence[AnyJobHandler], *, until: Callable[[], bool]) -> None:
+        async with working(self._database, *handlers):
             await wait_until(until)
-        finally:
-            await worker.stop()
-            await running
 
 
 class FakeSystem:
     def __init__(self) -> None:
-        self.fake = FakeJobs()
-        self.jobs: Jobs = self.fake
+        self.fake = FakeJobQueue()
+        self.jobs: JobQueue = self.fake
 
     def now(self) -> datetime:
         return self.fake.now
 
-    async def work(self, handlers: Sequence[AnyHandler], *, until: Callable[[], bool]) -> None:
+    async def work(self, handlers: Sequence[AnyJobHandler], *, until: Callable[[], bool]) -> None:
         await self.fake.work_until_idle(handlers)
         assert until()
 
@@ -104,8 +107,8 @@ async def run_everything(system: System, database: Database, transcribe: Recorde
         await system.jobs.enqueue(session, LAST)
     await system.work(
         [
-            Handler(Transcribe, transcribe.run),
-            Handler(Deliver, deliver.run),
+            JobHandler(Transcribe, transcribe.run),
+            JobHandler(Deliver, deliver.run),
         ],
         until=lambda: deliver.seen == [LAST.number],
     )
@@ -116,7 +119,7 @@ async def test_a_job_arrives_as_it_was_sent(system: System, database: Database) 
     async with database.transaction() as session:
         await system.jobs.enqueue(session, Transcribe(number=1))
         await system.jobs.enqueue(session, Transcribe(number=2))
-    await system.work([Handler(Transcribe, recorder.run)], until=lambda: len(recorder) == 2)
+    await system.work([JobHandler(Transcribe, recorder.run)], until=lambda: len(recorder) == 2)
     assert sorted(recorder.seen) == [1, 2]
 
 
@@ -162,7 +165,7 @@ async def test_tasks_do_not_share_keys(system: System, database: Database) -> No
         await system.jobs.enqueue(session, Transcribe(number=1), key="a")
         await system.jobs.enqueue(session, Deliver(number=2), key="a")
     await system.work(
-        [Handler(Transcribe, transcribe.run), Handler(Deliver, deliver.run)],
+        [JobHandler(Transcribe, transcribe.run), JobHandler(Deliver, deliver.run)],
         until=lambda: (transcribe.seen, deliver.seen) == ([1], [2]),
     )
 
@@ -180,7 +183,7 @@ async def test_a_running_job_keeps_no_other_of_its_key_away(
 
     async with database.transaction() as session:
         await system.jobs.enqueue(session, Transcribe(number=1), key="a")
-    await system.work([Handler(Transcribe, run)], until=lambda: seen == [1, 2])
+    await system.work([JobHandler(Transcribe, run)], until=lambda: seen == [1, 2])
 
 
 async def test_a_delayed_job_waits_for_its_time(system: System, database: Database) -> None:
@@ -194,7 +197,7 @@ async def test_a_delayed_job_waits_for_its_time(system: System, database: Databa
     async with database.transaction() as session:
         await system.jobs.enqueue(session, Transcribe(number=1), delay=delay)
         await system.jobs.enqueue(session, Transcribe(number=2))
-    await system.work([Handler(Transcribe, run)], until=lambda: len(times) == 2)
+    await system.work([JobHandler(Transcribe, run)], until=lambda: len(times) == 2)
     assert times[1] >= before + delay
     assert list(times) == [2, 1]
 
@@ -206,7 +209,7 @@ async def test_a_waiting_job_can_be_brought_forward(system: System, database: Da
             await system.jobs.enqueue(
                 session, Transcribe(number=1), key="a", delay=timedelta(hours=1)
             )
-            await system.jobs.enqueue(session, Transcribe(number=2), key="a", sooner=sooner)
+            await system.jobs.enqueue(session, Transcribe(number=2), key="a", expedite=sooner)
     began = system.now()
     await run_everything(system, database, transcribe)
     assert transcribe.seen == [1], "the one that waited, and no other"
@@ -256,7 +259,7 @@ async def test_a_handler_is_called_again_when_it_asks_for_it(
 
     async with database.transaction() as session:
         await system.jobs.enqueue(session, Transcribe(number=1))
-    await system.work([Handler(Transcribe, run)], until=lambda: len(times) == 3)
+    await system.work([JobHandler(Transcribe, run)], until=lambda: len(times) == 3)
     assert times[1] - times[0] >= after
     assert times[2] - times[1] >= after
 
@@ -268,7 +271,7 @@ async def test_a_job_that_waits_to_be_called_again_has_its_key(
     async with database.transaction() as session:
         await system.jobs.enqueue(session, Transcribe(number=1), key="a")
     if isinstance(system, FakeSystem):
-        await system.fake.work([Handler(Transcribe, recorder.run)])
+        await system.fake.work([JobHandler(Transcribe, recorder.run)])
     else:
         await run_everything(system, database, recorder)
     assert recorder.seen == [1]
@@ -284,7 +287,7 @@ async def test_a_job_that_fails_is_tried_again(system: System, database: Databas
     recorder = Recorder(ZeroDivisionError("an unexpected fault"))
     async with database.transaction() as session:
         await system.jobs.enqueue(session, Transcribe(number=1))
-    await system.work([Handler(Transcribe, recorder.run)], until=lambda: recorder.seen == [1, 1])
+    await system.work([JobHandler(Transcribe, recorder.run)], until=lambda: recorder.seen == [1, 1])
 
 
 async def test_jobs_without_a_handler_stay(system: System, database: Database) -> None:
@@ -293,5 +296,5 @@ async def test_jobs_without_a_handler_stay(system: System, database: Database) -
         await system.jobs.enqueue(session, Transcribe(number=1))
         await system.jobs.enqueue(session, LAST)
     deliver = Recorder()
-    await system.work([Handler(Deliver, deliver.run)], until=lambda: len(deliver) == 1)
-    await system.work([Handler(Transcribe, recorder.run)], until=lambda: recorder.seen == [1])
+    await system.work([JobHandler(Deliver, deliver.run)], until=lambda: len(deliver) == 1)
+    await system.work([JobHandler(Transcribe, recorder.run)], until=lambda: recorder.seen == [1])

@@ -1,4 +1,4 @@
-"""``Jobs`` in memory, with a clock that moves when told. Passes the same suite as the real one."""
+"""``JobQueue`` in memory, with a clock that tests move. Passes the same suite as the real one."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sitin.jobs.port import AnyHandler, JobPayload, RetryLaterError, Task
+from sitin.jobs.interface import AnyJobHandler, JobPayload, RetryLaterError, Task
 
 RETRY_AFTER = timedelta(seconds=1)
 
@@ -23,8 +23,8 @@ class WaitingJob:
     key: str | None
 
 
-class FakeJobs:
-    """Jobs that run when ``work`` is called."""
+class FakeJobQueue:
+    """JobQueue that run when ``work`` is called."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,12 +38,12 @@ class FakeJobs:
         *,
         delay: timedelta = timedelta(0),
         key: str | None = None,
-        sooner: bool = False,
+        expedite: bool = False,
     ) -> None:
         due = self.now + delay
 
         def add() -> None:
-            for other in self.waiting if sooner and key is not None else ():
+            for other in self.waiting if expedite and key is not None else ():
                 if (other.payload.task, other.key) == (job.task, key):
                     other.due = min(other.due, due)
             self._add(job, due, key)
@@ -56,7 +56,7 @@ class FakeJobs:
 
         self._when_committed(session, remove)
 
-    async def work(self, handlers: Sequence[AnyHandler]) -> None:
+    async def work(self, handlers: Sequence[AnyJobHandler]) -> None:
         """Run what is due, also what that enqueues; jobs of other tasks stay."""
         by_task = {handler.payload.task: handler for handler in handlers}
         while due := [
@@ -74,7 +74,7 @@ class FakeJobs:
             except Exception:  # noqa: BLE001 - a failed job is tried again, as by the real worker
                 self._add(job.payload, self.now + RETRY_AFTER, job.key)
 
-    async def work_until_idle(self, handlers: Sequence[AnyHandler]) -> None:
+    async def work_until_idle(self, handlers: Sequence[AnyJobHandler]) -> None:
         """Run everything, moving the clock to each job's time."""
         await self.work(handlers)
         tasks = {handler.payload.task for handler in handlers}

@@ -6,46 +6,35 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from sitin.jobs import execution
-from sitin.jobs.port import AnyHandler, Handler, JobPayload, Periodic, Task
-from sitin.jobs.queue import PostgresJobs
-from sitin.jobs.worker import FAULTS, PERIODIC_FAILURES, Worker
+from sitin.jobs import leases, worker
+from sitin.jobs.interface import AnyJobHandler, JobHandler, JobPayload, PeriodicTask, Task
+from sitin.jobs.queue import PostgresJobQueue, requeue_dead_lettered
+from sitin.jobs.worker import FAULTS, PERIODIC_FAILURES
+from sitin.kit.backoff import Backoff
 from sitin.kit.database import Database
 from sitin.kit.migrate import upgrade
 from sitin.kit.postgres import EmbeddedPostgres
 from tests.jobs.worker_process import Endless
+from tests.jobs.workers import working
 from tests.reachable import shelter_of
 from tests.waiting import until
 
 pytestmark = pytest.mark.db
 
-jobs = PostgresJobs()
+jobs = PostgresJobQueue()
 
 
 class Marker(JobPayload):
     task: ClassVar[Task] = Task.TRANSCRIBED
-
-
-@asynccontextmanager
-async def working(
-    url: str, *handlers: AnyHandler, grace: float = 10, **options: Any
-) -> AsyncIterator[Worker]:
-    worker = Worker(url, handlers, **options)
-    running = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        await worker.stop(grace=timedelta(seconds=grace))
-        await running
 
 
 async def enqueue(database: Database, *payloads: JobPayload, key: str | None = None) -> None:
@@ -56,7 +45,7 @@ async def enqueue(database: Database, *payloads: JobPayload, key: str | None = N
 
 async def states(database: Database) -> list[str]:
     async with database.transaction() as session:
-        return list(await session.scalars(text("SELECT status::text FROM pgqueuer ORDER BY id")))
+        return list(await session.scalars(text("SELECT state FROM jobs ORDER BY id")))
 
 
 def states_are(database: Database, *expected: str) -> Callable[[], Awaitable[bool]]:
@@ -66,11 +55,11 @@ def states_are(database: Database, *expected: str) -> Callable[[], Awaitable[boo
     return check
 
 
-def recording(seen: list[int]) -> AnyHandler:
+def recording(seen: list[int]) -> AnyJobHandler:
     async def run(job: Endless) -> None:
         seen.append(job.number)
 
-    return Handler(Endless, run)
+    return JobHandler(Endless, run)
 
 
 @pytest.fixture
@@ -108,10 +97,10 @@ async def test_a_killed_workers_job_is_run_by_another(
         await until(begun)
         process.kill()
         process.wait()
-    assert await states(database) == ["picked"]
+    assert await states(database) == ["running"]
     seen: list[int] = []
     short = timedelta(seconds=2)
-    async with working(database.url, recording(seen), heartbeat=short, poll=short / 2):
+    async with working(database, recording(seen), lease=short, poll_interval=short / 2):
         await until(lambda: seen == [7])
         await until(states_are(database))
 
@@ -124,12 +113,11 @@ async def test_an_interrupted_worker_returns_its_job_at_once(
         await until(begun)
         process.send_signal(signal.SIGINT)
         await asyncio.to_thread(process.wait, 30)
-    assert await states(database) == ["queued"]
+    assert await states(database) == ["waiting"]
     # It has its key again, and a clean count.
     async with database.transaction() as session:
-        row = (await session.execute(text("SELECT dedupe_key, headers FROM pgqueuer"))).one()
-    assert row.dedupe_key == "transcribe:a"
-    assert "starts" not in row.headers
+        row = (await session.execute(text("SELECT key, attempts FROM jobs"))).one()
+    assert row == ("a", 0)
 
 
 async def test_stopping_lets_a_job_end_within_the_grace(database: Database) -> None:
@@ -141,7 +129,7 @@ async def test_stopping_lets_a_job_end_within_the_grace(database: Database) -> N
         ended.set()
 
     await enqueue(database, Endless(number=1))
-    async with working(database.url, Handler(Endless, run)) as worker:
+    async with working(database, JobHandler(Endless, run)) as worker:
         await started.wait()
         stopping = asyncio.create_task(worker.stop(grace=timedelta(seconds=60)))
         await asyncio.sleep(0)
@@ -168,7 +156,7 @@ async def test_a_worker_outlives_a_restart_of_the_database(reachable_path: Path)
 
     faults = FAULTS._value.get()
     try:
-        async with working(url, Handler(Endless, run)):
+        async with working(database, JobHandler(Endless, run)):
             await enqueue(database, Endless(number=1))
             await started.wait()
             await asyncio.to_thread(postgres.stop)
@@ -191,22 +179,22 @@ async def test_a_worker_waits_for_a_database_that_is_not_there_yet(
     url = postgres.start()
     await upgrade(url)
     postgres.stop()
+    database = Database(url)
     seen: list[int] = []
     try:
-        async with working(url, recording(seen)):
+        async with working(database, recording(seen)):
             await asyncio.to_thread(postgres.start)
-            database = Database(url)
             await enqueue(database, Endless(number=1))
             await until(lambda: seen == [1])
-            await database.dispose()
     finally:
+        await database.dispose()
         postgres.stop()
 
 
 async def test_a_lost_listening_connection_comes_back(database: Database) -> None:
     seen: list[int] = []
     # With a poll this rare, only a notification brings the second job in time.
-    async with working(database.url, recording(seen), poll=timedelta(hours=1)):
+    async with working(database, recording(seen), poll_interval=timedelta(hours=1)):
         await enqueue(database, Endless(number=1))
         await until(lambda: seen == [1])
         pids = await _kill_listeners(database)
@@ -222,7 +210,7 @@ async def test_a_lost_listening_connection_comes_back(database: Database) -> Non
 
 LISTENERS = (
     "SELECT {} FROM pg_stat_activity WHERE datname = current_database()"
-    " AND application_name = 'sitin jobs listening'"
+    " AND application_name = 'sitin wake-ups'"
 )
 
 
@@ -249,9 +237,9 @@ async def test_two_workers_share_the_work(database: Database) -> None:
             together.set()
         await together.wait()
 
-    handler = Handler(Endless, run, concurrency=1)
+    handler = JobHandler(Endless, run, concurrency=1)
     await enqueue(database, Endless(number=1), Endless(number=2))
-    async with working(database.url, handler), working(database.url, handler):
+    async with working(database, handler), working(database, handler):
         await until(states_are(database))
 
 
@@ -260,7 +248,7 @@ async def test_no_more_jobs_of_a_task_run_than_it_has_places(database: Database)
     most: Counter[str] = Counter()
     finished: list[int] = []
 
-    def handler(concurrency: int, payload: type[JobPayload]) -> AnyHandler:
+    def handler(concurrency: int, payload: type[JobPayload]) -> AnyJobHandler:
         async def run(job: JobPayload) -> None:
             running[job.task] += 1
             most[job.task] = max(most[job.task], running[job.task])
@@ -270,10 +258,10 @@ async def test_no_more_jobs_of_a_task_run_than_it_has_places(database: Database)
             running[job.task] -= 1
             finished.append(1)
 
-        return Handler(payload, run, concurrency=concurrency)
+        return JobHandler(payload, run, concurrency=concurrency)
 
     await enqueue(database, *(Endless(number=n) for n in range(8)), *(Marker() for _ in range(8)))
-    async with working(database.url, handler(1, Endless), handler(3, Marker)):
+    async with working(database, handler(1, Endless), handler(3, Marker)):
         await until(lambda: len(finished) == 16)
     assert most[Task.TRANSCRIBE] == 1
     assert 1 < most[Task.TRANSCRIBED] <= 3
@@ -282,8 +270,8 @@ async def test_no_more_jobs_of_a_task_run_than_it_has_places(database: Database)
 async def test_a_job_that_goes_on_failing_is_held_and_can_be_freed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "FIRST_WAIT", timedelta(milliseconds=1))
-    monkeypatch.setattr(execution, "LONGEST_WAIT", timedelta(milliseconds=2))
+    soon = Backoff(timedelta(milliseconds=1), timedelta(milliseconds=2))
+    monkeypatch.setattr(worker, "RETRY_BACKOFF", soon)
     seen: list[int] = []
     healthy = False
 
@@ -293,35 +281,26 @@ async def test_a_job_that_goes_on_failing_is_held_and_can_be_freed(
             raise ZeroDivisionError("what a customer said")
 
     await enqueue(database, Endless(number=1), key="a")
-    async with working(database.url, Handler(Endless, run)):
-        await until(states_are(database, "failed"))
-        assert len(seen) == execution.MAX_STARTS
+    async with working(database, JobHandler(Endless, run)):
+        await until(states_are(database, "dead_lettered"))
+        assert len(seen) == worker.MAX_ATTEMPTS
         # It does not stand in the way of the next one.
         healthy = True
         await enqueue(database, Endless(number=2), key="a")
         await until(lambda: seen[-1] == 2)
         async with database.transaction() as session:
-            assert await jobs.requeue_held(session) == 1
+            assert await requeue_dead_lettered(session) == 1
         await until(states_are(database))
         assert seen[-1] == 1
-    async with database.transaction() as session:
-        kept = await session.scalar(
-            text("SELECT string_agg(pgqueuer_log::text, '') FROM pgqueuer_log")
-        )
-    assert "ZeroDivisionError" in kept
-    assert "customer" not in kept
 
 
 async def test_a_job_that_takes_its_workers_with_it_is_held(database: Database) -> None:
     await enqueue(database, Endless(number=1))
     async with database.transaction() as session:
-        await session.execute(
-            text("UPDATE pgqueuer SET headers = jsonb_build_object('starts', :n ::int)"),
-            {"n": execution.MAX_STARTS},
-        )
+        await session.execute(text("UPDATE jobs SET attempts = :n"), {"n": worker.MAX_ATTEMPTS})
     seen: list[int] = []
-    async with working(database.url, recording(seen)):
-        await until(states_are(database, "failed"))
+    async with working(database, recording(seen)):
+        await until(states_are(database, "dead_lettered"))
     assert seen == []
 
 
@@ -332,14 +311,14 @@ async def test_a_payload_that_cannot_be_read_is_kept(database: Database) -> None
 
     async def was_tried() -> bool:
         async with database.transaction() as session:
-            return bool(await session.scalar(text("SELECT attempts FROM pgqueuer")))
+            return bool(await session.scalar(text("SELECT attempts FROM jobs")))
 
     await enqueue(database, Older(another_field="x"))
     seen: list[int] = []
-    async with working(database.url, recording(seen)):
+    async with working(database, recording(seen)):
         await until(was_tried)
     assert seen == []
-    assert await states(database) == ["queued"]
+    assert await states(database) == ["waiting"]
 
 
 async def test_a_dropped_job_is_run_after_the_transaction_that_wanted_it(
@@ -362,11 +341,11 @@ async def test_a_dropped_job_is_run_after_the_transaction_that_wanted_it(
     async with database.transaction() as session:
         await session.execute(text("INSERT INTO changes VALUES (1)"))
         await jobs.enqueue(session, Endless(number=1), key="sync")
-        async with working(database.url, Handler(Endless, count), Handler(Marker, mark)):
+        async with working(database, JobHandler(Endless, count), JobHandler(Marker, mark)):
             await enqueue(database, Marker())
             await marked.wait()
     assert seen == []
-    async with working(database.url, Handler(Endless, count)):
+    async with working(database, JobHandler(Endless, count)):
         await until(lambda: seen == [1])
 
 
@@ -383,11 +362,11 @@ async def test_periodic_work_is_done_by_one_worker_at_a_time(database: Database)
             await session.execute(text("SELECT pg_sleep(0.1)"))
         running -= 1
 
-    every_second = Periodic("tick", "* * * * * *", tick)
+    every_second = PeriodicTask("tick", timedelta(seconds=1), tick)
     failures = PERIODIC_FAILURES.labels("tick")._value.get()
     async with (
-        working(database.url, periodic=[every_second]),
-        working(database.url, periodic=[every_second]),
+        working(database, periodic=[every_second]),
+        working(database, periodic=[every_second]),
     ):
         await until(lambda: len(times) >= 3)
     assert len(times) == len(set(times))
@@ -402,6 +381,75 @@ async def test_periodic_work_that_fails_is_done_again_next_time(database: Databa
         raise ZeroDivisionError
 
     failures = PERIODIC_FAILURES.labels("fail")._value.get()
-    async with working(database.url, periodic=[Periodic("fail", "* * * * * *", fail)]):
+    async with working(database, periodic=[PeriodicTask("fail", timedelta(seconds=1), fail)]):
         await until(lambda: len(calls) >= 2)
     assert PERIODIC_FAILURES.labels("fail")._value.get() >= failures + 2
+
+
+async def test_a_locked_job_does_not_keep_the_worker_busy(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims: list[int] = []
+    claim = leases.claim
+
+    async def counted(session: AsyncSession, free: Mapping[str, int], **options: Any) -> Any:
+        claims.append(1)
+        return await claim(session, free, **options)
+
+    monkeypatch.setattr(leases, "claim", counted)
+    seen: list[int] = []
+    marked = asyncio.Event()
+
+    async def mark(_: Marker) -> None:
+        marked.set()
+
+    await enqueue(database, Endless(number=1), key="a")
+    async with database.transaction() as session:
+        await session.execute(text("SELECT id FROM jobs FOR UPDATE"))
+        async with working(database, recording(seen), JobHandler(Marker, mark)):
+            await enqueue(database, Marker())
+            await marked.wait()
+    # At most: the start, the listener's first look, the notification, the end of the marker's job.
+    assert len(claims) <= 6
+    assert seen == []
+
+
+async def test_of_one_key_the_oldest_dead_lettered_job_is_requeued(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(
+            text(
+                """
+                INSERT INTO jobs (task, key, payload, state, run_at)
+                VALUES ('transcribe', 'a', '{"number": 1}', 'dead_lettered', now()),
+                    ('transcribe', 'a', '{"number": 2}', 'dead_lettered', now()),
+                    ('transcribe', 'b', '{"number": 3}', 'dead_lettered', now()),
+                    ('transcribe', 'b', '{"number": 4}', 'waiting', now()),
+                    ('transcribe', NULL, '{"number": 5}', 'dead_lettered', now())
+                """
+            )
+        )
+        assert await requeue_dead_lettered(session) == 2
+    seen: list[int] = []
+    async with working(database, recording(seen)):
+        await until(states_are(database))
+    assert sorted(seen) == [1, 4, 5]
+
+
+async def test_a_fault_of_the_worker_does_not_stop_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = FAULTS._value.get()
+    claim = leases.claim
+    broken = [True]
+
+    async def breaks_once(session: AsyncSession, free: Mapping[str, int], **options: Any) -> Any:
+        if broken.pop() if broken else False:
+            raise ZeroDivisionError
+        return await claim(session, free, **options)
+
+    monkeypatch.setattr(leases, "claim", breaks_once)
+    seen: list[int] = []
+    await enqueue(database, Endless(number=1))
+    async with working(database, recording(seen)):
+        await until(lambda: seen == [1])
+    assert FAULTS._value.get() == faults + 1

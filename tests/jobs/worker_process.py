@@ -3,14 +3,13 @@
 import asyncio
 import signal
 import sys
-from datetime import timedelta
 from typing import ClassVar
 
 from sqlalchemy import text
 
-from sitin.jobs.port import Handler, JobPayload, Task
-from sitin.jobs.worker import Worker
+from sitin.jobs.interface import JobHandler, JobPayload, Task
 from sitin.kit.database import Database
+from tests.jobs.workers import run_worker
 
 
 class Endless(JobPayload):
@@ -26,7 +25,7 @@ async def main(url: str) -> None:
             await session.execute(text("INSERT INTO begun VALUES (:n)"), {"n": job.number})
         await asyncio.Event().wait()
 
-    await Worker(url, [Handler(Endless, run)], heartbeat=timedelta(seconds=2)).run()
+    await run_worker(database, JobHandler(Endless, run))
 
 
 if __name__ == "__main__":

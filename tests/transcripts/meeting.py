@@ -21,7 +21,7 @@ from sitin.contract.recording import (
     Recording,
 )
 from sitin.contract.transcription import LocalEngine, RemoteEngine, Utterance
-from sitin.jobs.port import Jobs
+from sitin.jobs.interface import JobQueue
 from sitin.kit.clock import Clock, SystemClock
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
@@ -34,7 +34,7 @@ from sitin.transcripts.service import TranscriptionOrder, TranscriptService, Tra
 from sitin.transcripts.tasks import Transcribe, Transcribed
 from sitin.transcripts.work import OUTPUT_PATH, RAW_PATH, Pace, TranscriptWork
 from tests.fakes.engines import FakeLocalEngine, FakeRemoteEngine
-from tests.fakes.jobs import FakeJobs
+from tests.fakes.jobs import FakeJobQueue
 from tests.speech import RATE, write_flac
 
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,7 +144,7 @@ def _ref(kind: ArtifactKind, path: str, **fields: Any) -> ArtifactRef:
 class JobsClock:
     """The time as the jobs in memory have it."""
 
-    jobs: FakeJobs
+    jobs: FakeJobQueue
 
     def now(self) -> datetime:
         return self.jobs.now
@@ -160,7 +160,7 @@ class House:
     local: LocalEngine = field(default_factory=FakeLocalEngine)
     remote: RemoteEngine = field(default_factory=FakeRemoteEngine)
     default: str = "fake-local"
-    jobs: FakeJobs = field(default_factory=FakeJobs)
+    jobs: FakeJobQueue = field(default_factory=FakeJobQueue)
     keyring: Keyring = field(default_factory=lambda: Keyring([new_key()]))
     bot_id: UUID = field(default_factory=new_id)
     answers: list[Transcribed] = field(default_factory=list)
@@ -263,7 +263,7 @@ class House:
 def make_work(
     database: Database,
     *,
-    jobs: Jobs,
+    jobs: JobQueue,
     engines: Engines,
     files: Files,
     keyring: Keyring,

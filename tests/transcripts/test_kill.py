@@ -20,7 +20,7 @@ from sqlalchemy import select, text
 
 from sitin.contract.codes import TranscriptionStatus
 from sitin.contract.recording import Recording
-from sitin.jobs.queue import PostgresJobs
+from sitin.jobs.queue import PostgresJobQueue
 from sitin.kit.clock import SystemClock
 from sitin.kit.crypto import Keyring, new_key
 from sitin.kit.database import Database
@@ -55,7 +55,7 @@ class Workshop:
         self.files = Files(self.directory / "stored")
         self.service = TranscriptService(
             engines=engines(self.gladia.url),
-            jobs=PostgresJobs(),
+            jobs=PostgresJobQueue(),
             keyring=Keyring([self.key]),
             clock=SystemClock(),
         )
@@ -102,7 +102,7 @@ class Workshop:
 
     async def answers_told(self) -> int:
         async with self.database.transaction() as session:
-            query = text("SELECT count(*) FROM pgqueuer WHERE entrypoint = 'transcribed'")
+            query = text("SELECT count(*) FROM jobs WHERE task = 'transcribed'")
             return int(await session.scalar(query) or 0)
 
     def said(self) -> list[tuple[str, str, float]]:

@@ -5,11 +5,9 @@
 
 import asyncio
 import sys
-from datetime import timedelta
 from pathlib import Path
 
-from sitin.jobs.queue import PostgresJobs
-from sitin.jobs.worker import Worker
+from sitin.jobs.queue import PostgresJobQueue
 from sitin.kit.clock import SystemClock
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
@@ -17,6 +15,7 @@ from sitin.providers.transcription.gladia import GladiaEngine
 from sitin.providers.transcription.local import LocalProcessEngine
 from sitin.providers.transcription.registry import Engines
 from sitin.transcripts.work import Pace, TranscriptWork
+from tests.jobs.workers import run_worker
 from tests.transcripts.meeting import Files
 
 CHUNK_SECONDS = 2.0
@@ -31,9 +30,10 @@ def engines(gladia_url: str) -> Engines:
 
 
 async def main(url: str, gladia_url: str, files: str, directory: str, key: str) -> None:
+    database = Database(url)
     work = TranscriptWork(
-        database=Database(url),
-        jobs=PostgresJobs(),
+        database=database,
+        jobs=PostgresJobQueue(),
         engines=engines(gladia_url),
         files=Files(Path(files)),
         keyring=Keyring([key]),
@@ -41,9 +41,7 @@ async def main(url: str, gladia_url: str, files: str, directory: str, key: str) 
         directory=Path(directory),
         pace=Pace(first_poll=0.1, first_retry=0.1),
     )
-    await Worker(
-        url, [work.handler()], heartbeat=timedelta(seconds=2), poll=timedelta(seconds=0.5)
-    ).run()
+    await run_worker(database, work.handler())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sitin.artifacts.service import Artifacts
 from sitin.contract.failures import ActionRequiredError, RetriableError
-from sitin.jobs.port import Handler, JobPayload, RetryLaterError, Task
+from sitin.jobs.interface import JobHandler, JobPayload, RetryLaterError, Task
 
 _ASK_AGAIN = timedelta(seconds=30)
 
@@ -24,9 +24,9 @@ class Purging:
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
 
-    def handler(self) -> Handler[PurgeArtifacts]:
+    def handler(self) -> JobHandler[PurgeArtifacts]:
         """For the worker."""
-        return Handler(PurgeArtifacts, self.purge)
+        return JobHandler(PurgeArtifacts, self.purge)
 
     async def purge(self, job: PurgeArtifacts) -> None:
         """Delete; a store that does not let us is asked again for as long as it takes."""

@@ -21,7 +21,7 @@ from sitin.bots.erasing import erase
 from sitin.bots.errors import BotNotFoundError
 from sitin.bots.models import Bot
 from sitin.bots.scheduled.models import ScheduledBot, ScheduleStatus
-from sitin.jobs.port import Jobs, Periodic
+from sitin.jobs.interface import JobQueue, PeriodicTask
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.notifications.service import erase as erase_messages
@@ -42,7 +42,7 @@ class Deletion:
         *,
         artifacts: Artifacts,
         transcripts: TranscriptDeletion,
-        jobs: Jobs,
+        jobs: JobQueue,
     ) -> None:
         self._artifacts = artifacts
         self._transcripts = transcripts
@@ -97,9 +97,9 @@ class Retention:
         self._plans = plans
         self._clock = clock
 
-    def periodic(self) -> Periodic:
+    def periodic(self) -> PeriodicTask:
         """For the worker: every ten minutes."""
-        return Periodic(name="retention", cron="*/10 * * * *", run=self.sweep)
+        return PeriodicTask("retention", timedelta(minutes=10), self.sweep)
 
     async def sweep(self) -> None:
         """Expire whatever is due, in transactions of a bounded size."""

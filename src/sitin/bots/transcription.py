@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sitin.bots.lifecycle import Lifecycle, lock
 from sitin.bots.models import Bot
 from sitin.contract.recording import Recording
-from sitin.jobs.port import Handler
+from sitin.jobs.interface import JobHandler
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
 from sitin.transcripts.service import TranscriptionOrder, TranscriptService
@@ -41,9 +41,9 @@ class Transcription:
         )
         await self._transcripts.request(session, bot.id, order=order, recording=recording)
 
-    def handler(self) -> Handler[Transcribed]:
+    def handler(self) -> JobHandler[Transcribed]:
         """For the worker."""
-        return Handler(Transcribed, self.finish)
+        return JobHandler(Transcribed, self.finish)
 
     async def finish(self, answer: Transcribed) -> None:
         """Bring the bot to its end; told twice, it changes nothing."""

@@ -26,7 +26,7 @@ from sitin.contract.events import BotEvent, Ended
 from sitin.contract.failures import ActionRequiredError, RetriableError
 from sitin.contract.launch import RunningBot
 from sitin.contract.recording import ArtifactKind, ArtifactRef, Recording
-from sitin.jobs.port import Jobs
+from sitin.jobs.interface import JobQueue
 from sitin.kit.database import Database
 from sitin.kit.outages import passes_by_itself
 
@@ -53,7 +53,7 @@ class Rooms:
     lifecycle: Lifecycle
     artifacts: Artifacts
     transcripts: TranscriptOrders
-    jobs: Jobs
+    jobs: JobQueue
 
 
 class BotWatch:

@@ -46,7 +46,7 @@ from sitin.contract.calendars import (
     UnreadableAnswerError,
 )
 from sitin.contract.failures import ActionRequiredError, RetriableError
-from sitin.jobs.port import Jobs
+from sitin.jobs.interface import JobQueue
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.kit.ids import new_id
@@ -69,7 +69,7 @@ class Connections:
         telling: Telling,
         bots: EventBots,
         ledger: Ledger,
-        jobs: Jobs,
+        jobs: JobQueue,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -317,7 +317,10 @@ class Connections:
         await session.flush()
         # Somebody asks for it: one that failed and waits to be tried again is not waited for.
         await self._jobs.enqueue(
-            session, SyncCalendar(connection_id=connection.id), key=str(connection.id), sooner=True
+            session,
+            SyncCalendar(connection_id=connection.id),
+            key=str(connection.id),
+            expedite=True,
         )
 
     async def _want_subscription(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sitin.calendars import store
 from sitin.calendars.tasks import SubscribeCalendar, SyncCalendar
-from sitin.jobs.port import Jobs, Periodic
+from sitin.jobs.interface import JobQueue, PeriodicTask
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 
@@ -15,14 +15,14 @@ _AGAIN = timedelta(hours=1)
 class Keeping:
     """Gives the jobs whose time has come."""
 
-    def __init__(self, *, database: Database, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, *, database: Database, jobs: JobQueue, clock: Clock) -> None:
         self._database = database
         self._jobs = jobs
         self._clock = clock
 
-    def periodic(self) -> Periodic:
+    def periodic(self) -> PeriodicTask:
         """For the worker: every minute."""
-        return Periodic(name="calendars", cron="* * * * *", run=self.look)
+        return PeriodicTask("calendars", timedelta(minutes=1), self.look)
 
     async def look(self) -> None:
         """Have synced what is due, renewed what ends soon, and asked again who would not push."""

@@ -25,7 +25,7 @@ from sitin.contract.calendars import (
     Notice,
     NoticeKind,
 )
-from sitin.jobs.port import Jobs
+from sitin.jobs.interface import JobQueue
 from sitin.kit.database import Database
 from sitin.kit.requests import BodyTooLargeError, JsonRequest
 
@@ -51,7 +51,7 @@ class Pushes:
         *,
         database: Database,
         providers: Mapping[CalendarPlatform, CalendarProvider],
-        jobs: Jobs,
+        jobs: JobQueue,
     ) -> None:
         self._database = database
         self._providers = providers
@@ -107,7 +107,7 @@ class Pushes:
                 # It is news: one that failed and waits to be tried again is tried before.
                 delay=FIRST_RETRY if connection.failures else COALESCED,
                 key=str(connection_id),
-                sooner=connection.failures > 0,
+                expedite=connection.failures > 0,
             )
         return True
 

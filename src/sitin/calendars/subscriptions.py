@@ -36,7 +36,7 @@ from sitin.contract.calendars import (
     UnreadableAnswerError,
 )
 from sitin.contract.failures import ActionRequiredError, RetriableError
-from sitin.jobs.port import Handler, Jobs, RetryLaterError, Task
+from sitin.jobs.interface import JobHandler, JobQueue, RetryLaterError, Task
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
@@ -71,7 +71,7 @@ class Subscriptions:
         tokens: Tokens,
         statuses: Statuses,
         keyring: Keyring,
-        jobs: Jobs,
+        jobs: JobQueue,
         clock: Clock,
         public_url: str,
     ) -> None:
@@ -84,9 +84,9 @@ class Subscriptions:
         self._clock = clock
         self._public_url = public_url.rstrip("/")
 
-    def handlers(self) -> list[Handler[Any]]:
+    def handlers(self) -> list[JobHandler[Any]]:
         """For the worker."""
-        return [Handler(SubscribeCalendar, self.subscribe), Handler(EndChannel, self.end)]
+        return [JobHandler(SubscribeCalendar, self.subscribe), JobHandler(EndChannel, self.end)]
 
     # Subscribing
 

@@ -45,7 +45,7 @@ from sitin.contract.calendars import (
     UnreadableAnswerError,
 )
 from sitin.contract.failures import ActionRequiredError, RetriableError
-from sitin.jobs.port import Handler, Jobs, RetryLaterError
+from sitin.jobs.interface import JobHandler, JobQueue, RetryLaterError
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 
@@ -112,7 +112,7 @@ class Sync:
         writing: Writing,
         statuses: Statuses,
         subscriptions: Subscriptions,
-        jobs: Jobs,
+        jobs: JobQueue,
         clock: Clock,
         pace: Pace,
     ) -> None:
@@ -126,9 +126,9 @@ class Sync:
         self._clock = clock
         self._pace = pace
 
-    def handler(self) -> Handler[SyncCalendar]:
+    def handler(self) -> JobHandler[SyncCalendar]:
         """For the worker."""
-        return Handler(SyncCalendar, self.run, concurrency=_CONCURRENCY)
+        return JobHandler(SyncCalendar, self.run, concurrency=_CONCURRENCY)
 
     async def run(self, job: SyncCalendar) -> None:
         """Sync once. Raises ``RetryLaterError`` when it has to be done again later."""

@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from sitin.jobs.port import JobPayload, Task
+from sitin.jobs.interface import JobPayload, Task
 
 
 class SyncCalendar(JobPayload):

@@ -22,7 +22,7 @@ from sitin.calendars.telling import Telling
 from sitin.calendars.writing import Writing
 from sitin.cli.installation import Installation
 from sitin.contract.calendars import CalendarPlatform, CalendarProvider
-from sitin.jobs.port import Handler, Jobs
+from sitin.jobs.interface import JobHandler, JobQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Calendars:
     keeping: Keeping
 
     @property
-    def handlers(self) -> list[Handler[Any]]:
+    def handlers(self) -> list[JobHandler[Any]]:
         """For the worker."""
         return [self.sync.handler(), *self.subscriptions.handlers()]
 
@@ -49,7 +49,7 @@ def furnish_calendars(
     *,
     configurations: Configurations,
     ledger: Ledger,
-    jobs: Jobs,
+    jobs: JobQueue,
     public_url: str,
 ) -> Calendars:
     """Put it together."""

@@ -20,8 +20,8 @@ from sitin.bots.transcription import Transcription
 from sitin.bots.watch import Rooms
 from sitin.cli.calendars import furnish_calendars
 from sitin.cli.installation import Installation, address_check
-from sitin.jobs.queue import PostgresJobs
-from sitin.jobs.worker import Worker
+from sitin.jobs.queue import PostgresJobQueue
+from sitin.jobs.worker import JobWorker
 from sitin.kit.wakeups import Wakeups
 from sitin.notifications.dispatch import Dispatcher
 from sitin.notifications.sending import Sender
@@ -43,7 +43,7 @@ class House:
     wakeups: Wakeups
     dispatcher: Dispatcher
     queueing: Queueing
-    jobs: Worker
+    jobs: JobWorker
 
 
 def furnish(
@@ -61,7 +61,7 @@ def furnish(
         s3_endpoint=settings.s3_endpoint,
         s3_public_endpoint=settings.s3_public_endpoint,
     )
-    jobs, wakeups = PostgresJobs(), Wakeups(database.url)
+    jobs, wakeups = PostgresJobQueue(), Wakeups(database.url)
     ledger = Ledger(clock, settings.token_rates)
     artifacts = Artifacts(store=store, keyring=keyring, public_url=public_url, clock=clock)
     lifecycle = Lifecycle(clock, ledger)
@@ -138,8 +138,9 @@ def furnish(
             clock=clock,
             tolerance=settings.schedule_tolerance,
         ),
-        jobs=Worker(
-            database.url,
+        jobs=JobWorker(
+            database,
+            wakeups,
             [
                 work.handler(),
                 transcription.handler(),

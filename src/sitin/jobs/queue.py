@@ -1,16 +1,20 @@
-"""``Jobs`` on PgQueuer: what a room enqueues joins the room's transaction."""
+"""Adds, cancels and requeues jobs in the caller's transaction."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import CursorResult, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sitin.jobs.library import SessionDriver, queries
-from sitin.jobs.port import JobPayload, Task
+from sitin.jobs.interface import JobPayload, Task
+from sitin.jobs.models import Job, JobState
+from sitin.kit.wakeups import Channel, wake
 
 
-class PostgresJobs:
-    """Implements ``sitin.jobs.port.Jobs``."""
+class PostgresJobQueue:
+    """Implements ``sitin.jobs.interface.JobQueue``."""
 
     async def enqueue(
         self,
@@ -19,46 +23,58 @@ class PostgresJobs:
         *,
         delay: timedelta = timedelta(0),
         key: str | None = None,
-        sooner: bool = False,
+        expedite: bool = False,
     ) -> None:
-        """See ``Jobs.enqueue``."""
-        # Meeting a waiting job of the same key, this locks its row until the transaction ends, and
-        # no worker takes a locked row: the job cannot have run before what it is to see was there.
-        await queries(SessionDriver(session)).enqueue(
-            job.task,
-            job.model_dump_json().encode(),
-            execute_after=delay,
-            dedupe_key=None if key is None else full_key(job.task, key),
-            on_conflict="update_priority",
-        )
-        if sooner and key is not None:
-            await session.execute(
-                text(
-                    "UPDATE pgqueuer SET execute_after = now() + :delay "
-                    "WHERE dedupe_key = :key AND execute_after > now() + :delay"
-                ),
-                {"key": full_key(job.task, key), "delay": delay},
+        """See ``JobQueue.enqueue``."""
+        added = insert(Job).values(task=job.task, key=key, payload=job, run_at=func.now() + delay)
+        # An update, even one that changes nothing, locks the waiting job until this transaction
+        # ends, and workers skip locked rows: the job cannot start before it can see the changes.
+        earliest = func.least(Job.run_at, added.excluded.run_at) if expedite else Job.run_at
+        await session.execute(
+            added.on_conflict_do_update(
+                index_elements=["task", "key"],
+                index_where=text("state = 'waiting' AND key IS NOT NULL"),
+                set_={"run_at": earliest},
             )
+        )
+        await wake(session, Channel.JOBS)
 
     async def cancel(self, session: AsyncSession, task: Task, *, key: str) -> None:
-        """See ``Jobs.cancel``."""
+        """See ``JobQueue.cancel``."""
         await session.execute(
-            text("DELETE FROM pgqueuer WHERE dedupe_key = :key AND status = 'queued'"),
-            {"key": full_key(task, key)},
+            delete(Job).where(Job.task == task, Job.key == key, Job.state == JobState.WAITING)
         )
 
-    async def requeue_held(self, session: AsyncSession) -> int:
-        """Let the jobs that failed too often run again; returns how many there were."""
-        library = queries(SessionDriver(session))
-        held = [job.id for job in await library.list_failed_jobs(limit=10_000)]
-        await session.execute(
-            text("UPDATE pgqueuer SET headers = headers - 'starts' WHERE id = ANY(:ids)"),
-            {"ids": held},
+
+async def list_dead_lettered(session: AsyncSession, *, limit: int = 1000) -> Sequence[Job]:
+    """List dead-lettered jobs, oldest first."""
+    query = select(Job).where(Job.state == JobState.DEAD_LETTERED).order_by(Job.id).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def requeue_dead_lettered(session: AsyncSession) -> int:
+    """Run the dead-lettered jobs again. Returns their number.
+
+    Of several jobs with one key only the oldest is kept, and none where another one waits already:
+    the work of that key is done by one run.
+    """
+    await session.execute(
+        text(
+            """
+            DELETE FROM jobs AS dead
+            WHERE state = 'dead_lettered' AND key IS NOT NULL AND EXISTS (
+                SELECT FROM jobs AS other
+                WHERE other.task = dead.task AND other.key = dead.key AND (
+                    other.state = 'waiting'
+                    OR (other.state = 'dead_lettered' AND other.id < dead.id)))
+            """
         )
-        await library.requeue_jobs(held)
-        return len(held)
-
-
-def full_key(task: Task, key: str) -> str:
-    """The key as it stands in the queue, where all tasks share one namespace."""
-    return f"{task}:{key}"
+    )
+    result: CursorResult[Any] = await session.execute(
+        update(Job)
+        .where(Job.state == JobState.DEAD_LETTERED)
+        .values(state=JobState.WAITING, run_at=func.now(), attempts=0)
+        .execution_options(synchronize_session=False)
+    )  # type: ignore[assignment]
+    await wake(session, Channel.JOBS)
+    return result.rowcount

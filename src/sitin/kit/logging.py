@@ -33,7 +33,7 @@ _exceptions = structlog.processors.ExceptionRenderer(
 )
 
 # Libraries whose every request would else be a line.
-_QUIET = ("httpx", "httpcore", "pgqueuer", "alembic", "asyncio", "uvicorn.access")
+_QUIET = ("httpx", "httpcore", "alembic", "asyncio", "uvicorn.access")
 
 
 def configure(*, as_json: bool | None = None, level: str = "INFO") -> None:

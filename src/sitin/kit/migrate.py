@@ -13,13 +13,13 @@ from sitin.kit.database import driver_url
 from sitin.kit.errors import OperatorError
 from sitin.migrations import HEAD
 
-OLDEST_SERVER = 14  # PgQueuer replaces its trigger by a statement that came with this version
+OLDEST_SERVER = 14  # PostgreSQL 13 has been unsupported since November 2025
 
 _LOCK = 0x73_69_74_69_6E  # "sitin"; any number that nobody else locks
 
 
-async def upgrade(url: str) -> None:
-    """Apply the migrations that are missing, all or none.
+async def upgrade(url: str, revision: str = HEAD) -> None:
+    """Apply the missing migrations up to ``revision``, all or none.
 
     Two processes may call it at once; the second waits for the first. Raises ``OperatorError``
     when the database cannot be reached or was migrated by a newer version.
@@ -34,7 +34,7 @@ async def upgrade(url: str) -> None:
         async with connection.begin():
             try:
                 if not await connection.run_sync(_is_current):
-                    await connection.run_sync(_upgrade)
+                    await connection.run_sync(_upgrade, revision)
             except (asyncpg.PostgresError, DBAPIError) as error:
                 raise _complaint(
                     url, "be migrated", error, "nothing was changed; mend that, or replace"
@@ -47,7 +47,7 @@ def _is_current(connection: Connection) -> bool:
     return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [HEAD]
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     # Alembic and the migrations take long to load, and no command but the first has any to apply.
     from alembic import command
     from alembic.config import Config
@@ -72,7 +72,7 @@ def _upgrade(connection: Connection) -> None:
             f"The database was migrated by a newer sitin (revision {', '.join(sorted(unknown))}): "
             "run that version again, or restore a backup made before."
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _complaint(url: str, what: str, error: Exception, advice: str) -> OperatorError:

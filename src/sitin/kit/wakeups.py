@@ -31,6 +31,8 @@ class Channel(StrEnum):
     """A bot was queued, or one was asked to leave."""
     SCHEDULE = "sitin_schedule"
     """A bot was scheduled, or its time was changed."""
+    JOBS = "sitin_jobs"
+    """A job was enqueued or returned to the queue."""
     DELIVERIES = "sitin_deliveries"
     """A message waits to be delivered."""
 
@@ -68,7 +70,9 @@ class Wakeups:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(self._url, timeout=10)
+        connection = await asyncpg.connect(
+            self._url, timeout=10, server_settings={"application_name": "sitin wake-ups"}
+        )
         try:
             for channel in Channel:
                 await connection.add_listener(channel.value, self._heard)

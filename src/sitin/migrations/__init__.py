@@ -1,4 +1,4 @@
 """Database migrations, applied in order by Alembic."""
 
-HEAD = "0014_patience"
+HEAD = "0015_jobs"
 """The last of them."""

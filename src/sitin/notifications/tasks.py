@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from sitin.jobs.port import Periodic
+from sitin.jobs.interface import PeriodicTask
 from sitin.kit.clock import Clock
 from sitin.kit.database import Database
 from sitin.notifications import log as message_log
@@ -30,11 +30,11 @@ class Housekeeping:
         self._clock = clock
         self._retention = retention
 
-    def periodic(self) -> tuple[Periodic, ...]:
+    def periodic(self) -> tuple[PeriodicTask, ...]:
         """For the worker."""
         return (
-            Periodic("prune_webhook_log", "41 * * * *", self.prune_log),
-            Periodic("forget_webhook_secrets", "*/5 * * * *", self.forget_secrets),
+            PeriodicTask("prune_webhook_log", timedelta(hours=1), self.prune_log),
+            PeriodicTask("forget_webhook_secrets", timedelta(minutes=5), self.forget_secrets),
         )
 
     async def prune_log(self) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import selectinload
 from sitin.contract.codes import TranscriptionStatus
 from sitin.contract.failures import ActionRequiredError, PermanentError, RetriableError
 from sitin.contract.transcription import RemoteEngine
-from sitin.jobs.port import Handler, Jobs, RetryLaterError
+from sitin.jobs.interface import JobHandler, JobQueue, RetryLaterError
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 class TranscriptDeletion:
     """Erases in the caller's transaction."""
 
-    def __init__(self, *, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, *, jobs: JobQueue, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
 
@@ -90,9 +90,9 @@ class Forgetting:
         self._keyring = keyring
         self._clock = clock
 
-    def handler(self) -> Handler[ForgetTranscript]:
+    def handler(self) -> JobHandler[ForgetTranscript]:
         """For the worker."""
-        return Handler(ForgetTranscript, self.forget)
+        return JobHandler(ForgetTranscript, self.forget)
 
     async def forget(self, job: ForgetTranscript) -> None:
         """Have every job of a transcript deleted. Raises ``RetryLaterError``."""

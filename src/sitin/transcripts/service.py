@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sitin.contract.codes import TranscriptionStatus
 from sitin.contract.recording import ArtifactKind, ArtifactRef, Recording
 from sitin.contract.transcription import EngineCapabilities
-from sitin.jobs.port import Jobs
+from sitin.jobs.interface import JobQueue
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.providers.transcription.registry import Engines
@@ -46,7 +46,7 @@ class TranscriptState:
 class TranscriptService:
     """See the module."""
 
-    def __init__(self, *, engines: Engines, jobs: Jobs, keyring: Keyring, clock: Clock) -> None:
+    def __init__(self, *, engines: Engines, jobs: JobQueue, keyring: Keyring, clock: Clock) -> None:
         self._engines = engines
         self._jobs = jobs
         self._keyring = keyring

@@ -22,7 +22,7 @@ from sitin.contract.failures import ActionRequiredError, PermanentError, Retriab
 from sitin.contract.recording import ArtifactKind, ArtifactRef, DiarizationSegment
 from sitin.contract.storage import ObjectNotFoundError
 from sitin.contract.transcription import Transcription
-from sitin.jobs.port import Handler, Jobs, RetryLaterError
+from sitin.jobs.interface import JobHandler, JobQueue, RetryLaterError
 from sitin.kit.clock import Clock
 from sitin.kit.crypto import Keyring
 from sitin.kit.database import Database
@@ -88,7 +88,7 @@ class TranscriptWork:
         self,
         *,
         database: Database,
-        jobs: Jobs,
+        jobs: JobQueue,
         engines: Engines,
         files: BotFiles,
         keyring: Keyring,
@@ -105,9 +105,9 @@ class TranscriptWork:
         self._directory = directory
         self._pace = pace or Pace()
 
-    def handler(self) -> Handler[Transcribe]:
+    def handler(self) -> JobHandler[Transcribe]:
         """For the worker."""
-        return Handler(Transcribe, self.run, concurrency=CONCURRENCY)
+        return JobHandler(Transcribe, self.run, concurrency=CONCURRENCY)
 
     async def run(self, job: Transcribe) -> None:
         """Go on with a bot's transcript as far as it goes now.
