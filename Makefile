@@ -16,8 +16,8 @@ EXTRAS ?= $(shell cat .venv/.extras 2>/dev/null)
 
 # What a bot and the rehearsal take from the system; libatomic1 is for the driver of the browser.
 APT_PACKAGES := python3-venv chromium espeak-ng libatomic1
-# What makes bots smaller, and what only some tests take: can be done without.
-APT_WELCOME := chromium-headless-shell janus nodejs npm
+# What makes bots smaller, what keeps them apart, and what only some tests take: can be done without.
+APT_WELCOME := chromium-headless-shell bubblewrap nftables libseccomp2 janus nodejs npm
 # What only the comparison with the usual way of recording takes.
 APT_BENCH_PACKAGES := xvfb pulseaudio ffmpeg
 

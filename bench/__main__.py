@@ -17,7 +17,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, calendars, capture, scheduling, service, webhooks
+from bench import api, calendars, capture, isolation, scheduling, service, webhooks
 from bench.row import Row
 
 
@@ -70,6 +70,7 @@ PARTS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {
     "capture": capture.cost,
     "variants": capture.variants,
     "speakers": capture.attribution,
+    "isolation": isolation.starts,
     "service": service.measure,
     "api": _api,
     "scheduling": _scheduling,

@@ -14,7 +14,7 @@ from sitin.contract.events import Ended, StatusReached
 from sitin.contract.recording import ArtifactKind, Recording
 from sitin.contract.spec import BotSpec, BrowserSpec, Timeouts
 from sitin.kit.ids import new_id
-from sitin.rehearsal import Rehearsal, Script, Truth
+from sitin.rehearsal import Meeting, Rehearsal, Script, Truth
 from sitin.runner.supervisor import Supervisor
 
 FULL, LEAN = "/usr/bin/chromium", "/usr/bin/chromium-headless-shell"
@@ -74,30 +74,31 @@ async def recordings() -> AsyncIterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def order(kind: Kind, meeting: Meeting) -> BotSpec:
+    """What a bot is told that is to record a rehearsal."""
+    return BotSpec(
+        bot_id=new_id(),
+        fencing_token=1,
+        bot_name="Bench",
+        platform=Platform.MEET,
+        meeting_url=meeting.url,
+        recording_mode=kind.mode,
+        video=kind.video,
+        timeouts=Timeouts(waiting_room=120, no_one_joined=120, silence=300, recording=14_400),
+        browser=BrowserSpec(
+            path=FULL,
+            lean_path=LEAN if kind.lean and Path(LEAN).exists() else None,
+            host_rules=meeting.browser_host_rules,
+            args=meeting.browser_args,
+        ),
+    )
+
+
 async def record(kind: Kind, script: Script, directory: Path) -> Result:
     """Hold the meeting, send one bot, wait for its end."""
     async with Rehearsal(script) as meeting:
         await meeting.pictures_ready()
-        bot = await Supervisor(directory, memory_cap=4 << 30).launch(
-            BotSpec(
-                bot_id=new_id(),
-                fencing_token=1,
-                bot_name="Bench",
-                platform=Platform.MEET,
-                meeting_url=meeting.url,
-                recording_mode=kind.mode,
-                video=kind.video,
-                timeouts=Timeouts(
-                    waiting_room=120, no_one_joined=120, silence=300, recording=14_400
-                ),
-                browser=BrowserSpec(
-                    path=FULL,
-                    lean_path=LEAN if kind.lean and Path(LEAN).exists() else None,
-                    host_rules=meeting.browser_host_rules,
-                    args=meeting.browser_args,
-                ),
-            )
-        )
+        bot = await Supervisor(directory, memory_cap=4 << 30).launch(order(kind, meeting))
         tree = Tree(bot.pid)
         start, recording, after = 0.0, None, None
         recorded = Usage(0.0, 0.0)

@@ -1,8 +1,12 @@
 """Public addresses and every way of writing one that is not."""
 
-import pytest
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from sitin.kit.addresses import address_is_public, resolve
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from sitin.kit.addresses import address_is_public, public_networks, resolve
 
 pytestmark = pytest.mark.unit
 
@@ -47,3 +51,22 @@ async def test_other_ways_of_writing_an_address_are_resolved_before_they_are_jud
     addresses = await resolve(host, 80)
     assert addresses
     assert not any(address_is_public(address) for address in addresses)
+
+
+@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6, network="2000::/3"), st.ip_addresses()))
+@example(ip_address("64:ff9b::a00:1"))
+@example(ip_address("64:ff9b::808:808"))
+@example(ip_address("168.63.129.16"))
+@example(ip_address("2001:db8::1"))
+def test_a_packet_filter_of_the_public_networks_decides_the_same(
+    address: IPv4Address | IPv6Address,
+) -> None:
+    """But for mapped addresses, which are no addresses of packets."""
+    public = public_networks()
+    if isinstance(address, IPv4Address):
+        accepted = not any(address in network for network in public.not_v4)
+    else:
+        inside = any(address in network for network in public.v6)
+        accepted = inside and not any(address in network for network in public.not_v6)
+        assume(address.ipv4_mapped is None)
+    assert accepted == address_is_public(address)

@@ -21,7 +21,13 @@ STAND_IN = Path(__file__).parent / "stand_in.py"
 PATIENCE = Patience(to_start=60.0, to_go=60.0, silent=60.0, to_recover=60.0, memory_every=0.1)
 
 
-def order(behaviour: str, *, bot_id: UUID | None = None, token: int = 1) -> BotSpec:
+def order(
+    behaviour: str,
+    *,
+    bot_id: UUID | None = None,
+    token: int = 1,
+    browser: BrowserSpec | None = None,
+) -> BotSpec:
     """An order whose name tells a stand-in what to do."""
     return BotSpec(
         bot_id=bot_id or new_id(),
@@ -31,7 +37,7 @@ def order(behaviour: str, *, bot_id: UUID | None = None, token: int = 1) -> BotS
         meeting_url="https://meet.google.com/abc-defg-hij",
         recording_mode=RecordingMode.SPEAKER_VIEW,
         timeouts=Timeouts(waiting_room=60, no_one_joined=60, silence=60, recording=3600),
-        browser=BrowserSpec(path="/no/browser"),
+        browser=browser or BrowserSpec(path="/no/browser"),
     )
 
 
@@ -54,10 +60,16 @@ class Host:
         )
 
     async def launch(
-        self, behaviour: str, *, patience: Patience = PATIENCE, memory_cap: int = 1 << 30
+        self,
+        behaviour: str,
+        *,
+        patience: Patience = PATIENCE,
+        memory_cap: int = 1 << 30,
+        bot_id: UUID | None = None,
+        browser: BrowserSpec | None = None,
     ) -> SupervisedBot:
         """Start a bot that behaves so."""
-        spec = order(behaviour)
+        spec = order(behaviour, bot_id=bot_id, browser=browser)
         self.started.append(spec.bot_id)
         supervisor = self.supervisor(patience=patience, memory_cap=memory_cap)
         bot = await supervisor.launch(spec)

@@ -6,8 +6,12 @@ together what it left is the real runner's work.
 """
 
 import asyncio
+import dataclasses
+import errno
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +22,10 @@ from sitin.contract.events import Ended, ParticipantSeen, StatusReached
 from sitin.contract.recording import ArtifactKind, ArtifactRef, Recording
 from sitin.kit.clock import SystemClock
 from sitin.runner import __main__ as runner
+from sitin.runner.browser_surroundings import browser_surroundings
+from sitin.runner.confinement import starting_confined
 from sitin.runner.control import NAME, ControlServer
+from sitin.runner.listeners import Listeners
 from sitin.runner.places import Place
 from sitin.runner.processes import announce
 from sitin.runner.spool import Spool
@@ -57,7 +64,7 @@ class StandIn:
             Ended(reason=EndReason.API_REQUEST, recording=recording if paths else None)
         )
 
-    async def behave(self) -> None:
+    async def behave(self) -> None:  # noqa: C901 - a list
         match self.behaviour.split():
             case ["hang"]:
                 time.sleep(3600)  # noqa: ASYNC251 - that is what it is for
@@ -90,10 +97,92 @@ class StandIn:
                 os._exit(int(code))
             case ["by", "signal", number]:
                 os.kill(os.getpid(), int(number))
+            case ["intrude", *attempts]:
+                await asyncio.to_thread(self.intrude, attempts)
             case ["tell", "environment"]:
                 told = "\n".join(f"{name}={value}" for name, value in os.environ.items())
                 (self.files / "environment").write_text(told)
                 (self.files / "identity").write_text(_identity())
+
+    def intrude(self, attempts: list[str]) -> None:
+        """Run this file where the browser would run, and write down what it could do there."""
+        listeners = Listeners.inherited(sys.argv[sys.argv.index("--listeners") + 1])
+        with browser_surroundings(self.files, sandboxed=True, listeners=listeners) as around:
+            confinement = around.confinement(self.spec.browser)
+            with starting_confined(dataclasses.replace(confinement, node=sys.executable)):
+                starter = os.environ["PLAYWRIGHT_NODEJS_PATH"]
+                own = [f"tcp:127.0.0.1:{port}" for port in listeners.ports]
+                ways = [*attempts, *own, f"write:{around.profiles}/x", f"write:{self.files}/x"]
+                result = subprocess.run(
+                    [starter, "-I", "-c", Path(__file__).read_text(), "--as-intruder", *ways],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                )
+        (self.files / "found.partial").write_text(result.stdout)
+        (self.files / "found.partial").rename(self.files / "found.json")
+
+
+def intruder(attempts: list[str]) -> dict[str, str]:
+    """What comes of each: ``ok`` or the name of the error."""
+    found = {"ids": " ".join(map(str, (os.getuid(), *os.getresgid())))}
+    for one in attempts:
+        kind, _, target = one.partition(":")
+        try:
+            ATTEMPTS[kind](target)
+            found[one] = "ok"
+        except OSError as error:
+            found[one] = errno.errorcode[error.errno] if error.errno else type(error).__name__
+    return found
+
+
+def _address(target: str) -> tuple[int, tuple[str, int]]:
+    host, _, port = target.rpartition(":")
+    host = host.strip("[]")
+    return (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, int(port))
+
+
+def _tcp(target: str) -> None:
+    family, address = _address(target)
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        connection.connect(address)
+
+
+def _udp(target: str) -> None:
+    family, address = _address(target)
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"knock", address)
+
+
+def _unix(target: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect("\0" + target[1:] if target.startswith("@") else target)
+
+
+def _socket(target: str) -> None:
+    family, kind, protocol = map(int, target.split(","))
+    socket.socket(family, kind, protocol).close()
+
+
+def _read(target: str) -> None:
+    path = Path(target)
+    assert list(path.iterdir()) if path.is_dir() else path.open("rb").read(1)
+
+
+def _signal(target: str) -> None:
+    os.kill(int(target), 0)
+
+
+ATTEMPTS = {
+    "tcp": _tcp,
+    "udp": _udp,
+    "unix": _unix,
+    "socket": _socket,
+    "read": _read,
+    "write": lambda target: Path(target).write_text("x"),
+    "signal": _signal,
+}
 
 
 async def _speak_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -115,6 +204,9 @@ def _no_new_privileges() -> str:
 
 def main() -> int:
     """Be a bot, or put together what one left."""
+    if "--as-intruder" in sys.argv:
+        sys.stdout.write(json.dumps(intruder(sys.argv[2:])))
+        return 0
     if "--recover" in sys.argv:
         return runner.main()
     place = Place(Path(sys.argv[1]))

@@ -10,7 +10,14 @@ import pytest
 from sitin.kit.errors import OperatorError
 from sitin.kit.ids import new_id
 from sitin.runner import isolation
-from sitin.runner.isolation import FIRST_UID, LAST_UID, Identity, confined, identity_for
+from sitin.runner.isolation import (
+    FIRST_UID,
+    LAST_UID,
+    RUNNERS_GID,
+    Identity,
+    confined,
+    identity_for,
+)
 from tests.runner.host import Host, last_word
 from tests.waiting import until
 
@@ -83,10 +90,12 @@ async def test_a_bot_is_told_nothing_of_the_workers_environment(
 async def test_a_bot_of_root_has_a_user_of_its_own_and_no_way_back(host: Host) -> None:
     environment, identity = await told(host)
     uids = set(identity["Uid"].split())
-    assert uids == set(identity["Gid"].split())
     assert len(uids) == 1
-    assert FIRST_UID <= int(uids.pop()) <= LAST_UID
-    assert identity.get("Groups", "").split() == []
+    uid = int(uids.pop())
+    assert FIRST_UID <= uid <= LAST_UID
+    # The effective group is the one that the firewall lets out; the browser is without it.
+    assert identity["Gid"].split() == [str(uid), *[str(RUNNERS_GID)] * 3]
+    assert identity["Groups"].split() == [str(uid)]
     assert identity["NoNewPrivs"] == "1"
     place = host.recordings / environment["SITIN_BOT_ID"]
     assert (place / "runner.log").stat().st_uid == 0
@@ -145,14 +154,45 @@ class TestConfined:
         (home / "key").chmod(0o644)
         for stopping in (tmp_path, home):
             stopping.chmod(0o700)
-        monkeypatch.setattr(isolation, "_code", lambda: [Path("/usr"), code])
+        code_of_all = isolation._code()
+        monkeypatch.setattr(isolation, "_code", lambda: [*code_of_all, code])
         result = self.run(f"{code}/program; ls -A {home}; cat {home}/key; touch {code}/x")
         assert result.stdout.splitlines() == ["works", "checkout"], result.stderr
         assert "secret" not in result.stdout
         # Outside nothing has changed.
         assert sorted(one.name for one in home.iterdir()) == ["checkout", "key"]
         assert home.stat().st_mode & 0o777 == 0o700
-        assert not list(Path("/tmp").glob("sitin-code.*"))
+
+
+def test_who_is_root_has_to_let_bots_users_reach_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its permissions, or by a file tree of their own."""
+    closed = tmp_path / "closed"
+    (closed / "code").mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    closed.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(isolation, "_code", lambda: [closed / "code"])
+    monkeypatch.setattr(isolation, "private_tree_failure", lambda: "bubblewrap is not installed")
+    with pytest.raises(OperatorError, match=r"may not enter .*bubblewrap is not installed"):
+        isolation.check()
+    monkeypatch.setattr(isolation, "private_tree_failure", lambda: None)
+    isolation.check()
+
+
+def test_no_two_bots_get_one_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    bot_id = new_id()
+    taken: frozenset[int] = frozenset()
+    for _ in range(5):
+        identity = identity_for(bot_id, taken)
+        assert identity is not None
+        assert identity.uid not in taken
+        taken |= {identity.uid}
+    everybody = frozenset(range(FIRST_UID, LAST_UID + 1))
+    with pytest.raises(OperatorError, match="Every user id"):
+        identity_for(bot_id, everybody)
 
 
 def test_a_machine_without_the_programs_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -242,3 +245,17 @@ async def test_tunnels_end_with_the_proxy(echo: int) -> None:
 @given(st.binary(max_size=60))
 def test_any_line_is_a_target_or_none(line: bytes) -> None:
     FilteringProxy(HostRules(""), allow_private=False)._target(line)
+
+
+def test_this_machines_own_public_address_counts_as_private() -> None:
+    """What listens there may be meant for nobody outside, and a firewall may see to that."""
+    interfaces = psutil.net_if_addrs().values()
+    own = [one.address for all_of in interfaces for one in all_of if one.family == socket.AF_INET]
+    asked = [*own, "192.0.2.77", "2001:db8::77"]
+    # In a process of its own, because tests connect to loopback alone.
+    script = (
+        "import sys; from sitin.runner import proxy; print([*map(proxy._is_own, sys.argv[1:])])"
+    )
+    command = [sys.executable, "-I", "-c", script, *asked]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == str([True] * len(own) + [False, False])

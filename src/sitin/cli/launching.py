@@ -4,16 +4,22 @@ Used by ``wiring`` and by the doctor, so that what the doctor tries is what a bo
 """
 
 import asyncio
+import json
 import os
+import signal
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sitin.cli.machine import recordings_directory
 from sitin.cli.settings import Settings
 from sitin.contract.spec import BrowserSpec
 from sitin.kit.errors import OperatorError
-from sitin.runner import isolation
+from sitin.runner import firewall, isolation, landlock
 from sitin.runner.supervisor import Supervisor as BotProcesses
 
 _STARTED_WITHIN = 30.0
@@ -31,6 +37,7 @@ def browser_spec(settings: Settings) -> BrowserSpec:
         lean_path=str(settings.lean_browser) if settings.lean_browser else None,
         host_rules=settings.browser_host_rules,
         args=settings.browser_args,
+        media_addresses=settings.browser_media_addresses,
         allow_private_addresses=settings.allow_private_addresses,
     )
 
@@ -82,54 +89,122 @@ async def try_browsers(settings: Settings) -> str:
     spec = browser_spec(settings)
     for path in filter(None, (spec.path, spec.lean_path)):
         trial = ["-m", "sitin.runner.trial", spec.model_dump_json(), path]
-        failure = await _as_a_bot(trial, within=_OPENED_WITHIN)
-        if failure is not None:
+        programs = isolation.program_directories([path])
+        said = await _as_a_bot(trial, within=_OPENED_WITHIN, readable=programs)
+        if said.failure is not None:
             raise OperatorError(
-                f"{failure.rstrip('.')}: run it with --headless to see why, and reinstall it or "
-                "set SITIN_BROWSER_PATH to another."
+                f"{said.failure.rstrip('.')}: run it with --headless to see why, and reinstall it "
+                "or set SITIN_BROWSER_PATH to another."
             )
     return f"{versions}, started"
 
 
-async def check_isolation() -> str:
-    """Start an interpreter as a bot's is started; what keeps it apart, as a sentence's end.
+@dataclass(frozen=True, slots=True)
+class IsolationReport:
+    """How far the bots of this machine are kept apart from it and from each other."""
+
+    held: tuple[str, ...]
+    """What applies, each as a part of a sentence."""
+    missing: tuple[str, ...]
+    """What does not, with the reason and, where there is one, the remedy."""
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        return "; ".join((*self.held, *(f"not: {one}" for one in self.missing)))
+
+
+async def check_isolation() -> IsolationReport:
+    """Start an interpreter as a bot's is started, and have it look around.
 
     Raises ``OperatorError``.
     """
     isolation.check()
-    if isolation.identity_for(_NOBODY) is None:
-        return "bots run as this user and may read what it may read; as root each has its own"
-    failure = await _as_a_bot(["-c", "import sitin"], within=_STARTED_WITHIN)
-    if failure is not None:
+    said = await _as_a_bot(["-m", "sitin.runner.probe"], within=_STARTED_WITHIN)
+    if said.failure is not None:
         raise OperatorError(
-            f"Bots cannot run as users of their own here ({failure}): install sitin where every "
-            "user may read it, or run it as another user than root."
+            f"Bots cannot run as users of their own here ({said.failure}): install sitin where "
+            "every user may read it, or run it as another user than root."
         )
-    return "every bot runs as a user of its own"
+    return _report(
+        json.loads(said.output),
+        own_user=isolation.identity_for(_NOBODY) is not None,
+        no_tree=await asyncio.to_thread(isolation.private_tree_failure),
+        no_firewall=await asyncio.to_thread(firewall.failure),
+    )
 
 
-async def _as_a_bot(arguments: list[str], *, within: float) -> str | None:
-    """Run the interpreter as a bot's; what it said at last when that failed."""
+def _report(
+    probed: Mapping[str, Any], *, own_user: bool, no_tree: str | None, no_firewall: str | None
+) -> IsolationReport:
+    held, missing = [], []
+
+    def tell(well: bool, what: str, gap: str) -> None:
+        if well:
+            held.append(what)
+        else:
+            missing.append(gap)
+
+    if own_user:
+        held.append("every bot runs as a user of its own")
+    else:
+        missing.append("bots run as this user; as root each has its own")
+    tell(no_tree is None, "in its own file tree", f"a file tree of its own ({no_tree})")
+    off = probed["sandbox"]
+    tell(off is None, "in Chromium's sandbox", f"Chromium's sandbox ({off})")
+    abi = int(probed["landlock"])
+    if no_firewall is None:
+        held.append("TCP and UDP behind a firewall")
+    elif abi >= landlock.FIRST_VERSION_WITH_TCP:
+        held.append("TCP by Landlock")
+        missing.append(f"a firewall ({no_firewall}), so that browsers may send UDP anywhere")
+    else:
+        missing.append(
+            f"a firewall ({no_firewall}) or TCP by Landlock (Linux 6.7), so that a browser that is "
+            "broken into reaches what this machine reaches"
+        )
+    tell(
+        abi >= landlock.FIRST_VERSION_WITH_SCOPES,
+        "without others' abstract sockets",
+        "others' abstract Unix sockets are within reach (Landlock of Linux 6.12 closes them)",
+    )
+    if abi == 0:
+        missing.append("the browser's files by Landlock, which the kernel lacks or has not enabled")
+    unfiltered = probed["system_calls"]
+    tell(unfiltered is None, "with a filter of system calls", f"a filter ({unfiltered})")
+    return IsolationReport(tuple(held), tuple(missing))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    failure: str | None
+    output: str = ""
+
+
+async def _as_a_bot(
+    arguments: list[str], *, within: float, readable: tuple[Path, ...] = ()
+) -> _Said:
+    """Run the interpreter as a bot's; what it said, or said at last when that failed."""
     command = [sys.executable, "-I", *arguments]
     identity = isolation.identity_for(_NOBODY)
-    if identity is not None:
-        command = isolation.confined(command, identity)
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *isolation.confined(command, identity, isolation.FileTree(readable=readable)),
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd="/",
         env={"PATH": os.environ.get("PATH", os.defpath)},
+        start_new_session=True,
     )
     try:
         async with asyncio.timeout(within):
-            _, said = await process.communicate()
+            output, said = await process.communicate()
     except TimeoutError:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-        return "it did not start in time"
+        return _Said("it did not start in time")
     if process.returncode == 0:
-        return None
+        return _Said(None, output.decode())
     lines = said.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no reason given"
+    return _Said(lines[-1] if lines else "no reason given")

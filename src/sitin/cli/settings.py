@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     browser where it is installed; ``none`` for no such browser."""
     browser_host_rules: str = ""
     browser_args: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
+    browser_media_addresses: str = ""
+    """Private addresses that browsers may send media to; unset, those of the host rules."""
     allow_private_addresses: bool = False
     """Lets customers' addresses and bots reach private networks; for rehearsals and tests."""
     video: Literal["live", "dense"] = "live"
@@ -151,6 +153,15 @@ class Settings(BaseSettings):
             from sitin.runner.proxy import HostRules
 
             HostRules(value)
+        return value
+
+    @field_validator("browser_media_addresses")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        if value:
+            from sitin.runner.media_addresses import parse_media_addresses
+
+            parse_media_addresses(value)
         return value
 
     @field_validator("database_url")

@@ -33,6 +33,8 @@ class BrowserSpec(Frozen):
     """Chromium host resolver rules, e.g. ``MAP meet.google.com 127.0.0.1:9443``."""
     args: tuple[str, ...] = ()
     """Further Chromium flags of the operator's."""
+    media_addresses: str = ""
+    """Private addresses for media, as ``SITIN_BROWSER_MEDIA_ADDRESSES`` has them."""
     allow_private_addresses: bool = False
 
 

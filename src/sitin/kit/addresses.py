@@ -1,13 +1,15 @@
-"""Which network addresses are public. Used by the outgoing client and by the bots' proxy."""
+"""Which network addresses are public. Used by the outgoing client, the bots' proxy and firewall."""
 
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Network,
     IPv6Address,
     IPv6Network,
+    collapse_addresses,
     ip_address,
 )
 
@@ -76,6 +78,32 @@ def address_is_public(address: str | IPv4Address | IPv6Address) -> bool:
             and not any(parsed in network for network in _NOT_PUBLIC_V6)
         )
     return not any(parsed in network for network in _NOT_PUBLIC_V4)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicNetworks:
+    """What ``address_is_public`` accepts, for a packet filter: networks, less those in them."""
+
+    v4: IPv4Network
+    not_v4: tuple[IPv4Network, ...]
+    v6: tuple[IPv6Network, ...]
+    not_v6: tuple[IPv6Network, ...]
+
+
+def public_networks() -> PublicNetworks:
+    """Returns the public internet as networks. Each list is without overlaps."""
+    nat64 = [_within_nat64(network) for network in _NOT_PUBLIC_V4]
+    return PublicNetworks(
+        IPv4Network("0.0.0.0/0"),
+        tuple(collapse_addresses(_NOT_PUBLIC_V4)),
+        (_GLOBAL_UNICAST_V6, _NAT64),
+        tuple(collapse_addresses([*_NOT_PUBLIC_V6, *nat64])),
+    )
+
+
+def _within_nat64(network: IPv4Network) -> IPv6Network:
+    address = int(_NAT64.network_address) | int(network.network_address)
+    return IPv6Network((address, _NAT64.prefixlen + network.prefixlen))
 
 
 async def resolve(host: str, port: int) -> list[str]:

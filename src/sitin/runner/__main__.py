@@ -28,6 +28,8 @@ from sitin.runner.spool import Spool, read_spool
 if TYPE_CHECKING:
     from playwright.async_api import Playwright
 
+    from sitin.runner.browser_surroundings import BrowserSurroundings
+
 
 def main() -> int:
     """Run one bot or recover one."""
@@ -35,6 +37,7 @@ def main() -> int:
     parser.add_argument("place", type=Path)
     parser.add_argument("--recover", type=EndReason, default=None, metavar="CODE")
     parser.add_argument("--without-files", action="store_true")
+    parser.add_argument("--listeners", metavar="PROXY,CAPTURE", help="inherited descriptors")
     arguments = parser.parse_args()
     _log_json()
     # Asked for by the supervisor before it kills a runner that has stopped answering.
@@ -48,7 +51,7 @@ def main() -> int:
         if arguments.recover is not None:
             _recover(directory, spool, arguments.recover, files=not arguments.without_files)
         else:
-            asyncio.run(_run(spec, directory, spool))
+            _join(spec, directory, spool, arguments.listeners)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -75,18 +78,40 @@ def _log_json() -> None:
     )
 
 
-async def _run(spec: BotSpec, directory: Path, spool: Spool) -> None:
+def _join(spec: BotSpec, directory: Path, spool: Spool, descriptors: str | None) -> None:
     # Late, because recovering needs no browser.
+    import structlog
+
+    from sitin.runner.browser_surroundings import browser_surroundings
+    from sitin.runner.chromium_sandbox import unusable_because
+    from sitin.runner.listeners import Listeners
+
+    unusable = unusable_because()
+    if unusable is not None:
+        structlog.get_logger().warning("chromium_sandbox_off", reason=unusable)
+    listeners = Listeners.inherited(descriptors) if descriptors else None
+    sandboxed = unusable is None
+    with browser_surroundings(directory, sandboxed=sandboxed, listeners=listeners) as surroundings:
+        asyncio.run(_run(spec, directory, spool, surroundings))
+
+
+async def _run(
+    spec: BotSpec, directory: Path, spool: Spool, surroundings: "BrowserSurroundings"
+) -> None:
     from sitin.runner.browser import starting_driver
 
-    async with starting_driver() as driver:
+    async with starting_driver(surroundings.confinement(spec.browser)) as driver:
         # The driver starts on another core meanwhile.
         await asyncio.to_thread(import_module, "sitin.runner.session")
-        await _attend(spec, directory, spool, driver)
+        await _attend(spec, directory, spool, driver, surroundings)
 
 
 async def _attend(
-    spec: BotSpec, directory: Path, spool: Spool, driver: "Awaitable[Playwright]"
+    spec: BotSpec,
+    directory: Path,
+    spool: Spool,
+    driver: "Awaitable[Playwright]",
+    surroundings: "BrowserSurroundings",
 ) -> None:
     import structlog
 
@@ -96,7 +121,8 @@ async def _attend(
     from sitin.runner.session import Session
 
     log = structlog.get_logger()
-    session = Session(spec, directory, spool, ADAPTERS[spec.platform], driver)
+    adapter = ADAPTERS[spec.platform]
+    session = Session(spec, directory, spool, adapter, driver, surroundings)
     control = ControlServer(directory, spool, on_leave=session.leave)
     await control.open()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, session.terminate)

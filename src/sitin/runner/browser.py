@@ -7,7 +7,6 @@ the browser itself.
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,8 @@ from playwright.async_api import Error as PlaywrightError
 from sitin.contract.codes import EndReason
 from sitin.contract.failures import PermanentError
 from sitin.contract.spec import BrowserSpec
+from sitin.runner.browser_surroundings import BrowserSurroundings, browser_surroundings
+from sitin.runner.confinement import Confinement, starting_confined
 from sitin.runner.proxy import FilteringProxy, HostRules
 
 log = structlog.get_logger()
@@ -95,10 +96,22 @@ def chromium_args(spec: BrowserSpec, *, proxy_port: int, direct_port: int) -> li
 
 
 @asynccontextmanager
-async def starting_driver() -> AsyncIterator[Awaitable[Playwright]]:
-    """Playwright's driver, a process that takes half a second to start: others work meanwhile."""
+async def starting_driver(
+    confinement: Confinement | None = None,
+) -> AsyncIterator[Awaitable[Playwright]]:
+    """Playwright's driver, a process that takes half a second to start: others work meanwhile.
+
+    With a confinement, it and the browsers that it starts are held to that.
+    """
     manager = async_playwright()
-    starting = asyncio.create_task(manager.start())
+
+    async def start() -> Playwright:
+        if confinement is None:
+            return await manager.start()
+        with starting_confined(confinement):
+            return await manager.start()
+
+    starting = asyncio.create_task(start())
     try:
         yield starting
     finally:
@@ -120,20 +133,29 @@ async def open_browser(
     *,
     path: str,
     direct_port: int,
+    surroundings: BrowserSurroundings | None = None,
 ) -> AsyncIterator[BrowserContext]:
     """A browser with one empty page; closed, and its profile deleted, at the end.
 
     ``path`` is one of the two in ``spec``; ``direct_port`` is the loopback port that pages may
-    reach. Raises ``PermanentError``.
+    reach. Without ``surroundings`` they are made, and Chromium's sandbox is off. Raises
+    ``PermanentError``.
     """
-    profile = directory / "profile"
-    # Chromium keeps a socket there whose whole path may have 107 bytes; a recording's is longer.
-    sockets = Path(tempfile.mkdtemp(prefix="sitin-", dir="/tmp"))
+    if surroundings is None:
+        with browser_surroundings(directory) as made:
+            browser = open_browser(
+                driver, spec, directory, path=path, direct_port=direct_port, surroundings=made
+            )
+            async with browser as context:
+                yield context
+        return
+    profile = surroundings.profiles / "profile"
     proxy = FilteringProxy(HostRules(spec.host_rules), allow_private=spec.allow_private_addresses)
-    proxy_port = await proxy.open()
+    listeners = surroundings.listeners
+    proxy_port = await proxy.open(listeners.proxy.dup() if listeners else None)
     try:
         args = chromium_args(spec, proxy_port=proxy_port, direct_port=direct_port)
-        context = await _launch(await driver, path, profile, sockets, args)
+        context = await _launch(await driver, path, profile, surroundings, args)
         try:
             yield context
         finally:
@@ -142,12 +164,15 @@ async def open_browser(
                     await context.close()
     finally:
         await proxy.close()
-        for made in (profile, sockets):
-            await asyncio.to_thread(shutil.rmtree, made, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, profile, ignore_errors=True)
 
 
 async def _launch(
-    playwright: Playwright, path: str, profile: Path, sockets: Path, args: list[str]
+    playwright: Playwright,
+    path: str,
+    profile: Path,
+    surroundings: BrowserSurroundings,
+    args: list[str],
 ) -> BrowserContext:
     try:
         return await playwright.chromium.launch_persistent_context(
@@ -155,6 +180,7 @@ async def _launch(
             executable_path=path,
             headless=True,
             args=args,
+            chromium_sandbox=surroundings.sandboxed,
             # A recorded tab is silent with it.
             ignore_default_args=["--mute-audio"],
             bypass_csp=True,
@@ -162,7 +188,7 @@ async def _launch(
             viewport={"width": WIDTH, "height": HEIGHT},
             # A page may reach the runner's capture on loopback; the proxy stands before the rest.
             permissions=["local-network-access"],
-            env={**os.environ, "HOME": str(profile), "TMPDIR": str(sockets)},
+            env={**os.environ, "HOME": str(profile), "TMPDIR": str(surroundings.temporary)},
         )
     except PlaywrightError as error:
         log.exception("browser did not start", path=path)

@@ -1,20 +1,22 @@
-"""A user of its own for every bot, when the worker is root. For the supervisor.
+"""A user and a file tree of its own for every bot. For the supervisor and the doctor.
 
-A bot's process and its browser run under a numeric user id that owns nothing but the recording
-directory: they read no other bot's files, no key and no database. The ids are those that systemd
-sets aside for services without an account (61184 to 65519), so nobody else has them.
+When the worker is root, a bot's processes run under a numeric user id that owns nothing but the
+recording directory. The ids are those that systemd sets aside for services without an account
+(61184 to 65519), so no account has them.
 
-Where the code lies in a directory that such a user may not enter (a checkout below ``/root``, say),
-the bot's process gets a mount namespace of its own, in which that directory is replaced by an empty
-one that holds the code alone. Nothing outside it changes, and no permission is widened.
+Where the kernel allows it, to root and to others, bubblewrap gives the bot's processes a file tree
+of their own. It holds the system's programs and libraries, the code and the bot's own directory,
+all but the last read-only. Other bots, keys, databases and the Unix sockets of other services are
+not in it. Nothing changes outside, and no permission is widened.
 """
 
+import functools
 import os
-import shlex
 import shutil
 import stat
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -23,6 +25,12 @@ import sitin
 from sitin.kit.errors import OperatorError
 
 FIRST_UID, LAST_UID = 61_184, 65_519
+RUNNERS_GID = 61_183
+"""Effective group of runners. The firewall exempts it; a program that a runner starts loses it.
+Ids from 60578 to 61183 belong to nobody on a system with systemd."""
+
+_SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "sys")
+_PROBE_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,90 +40,182 @@ class Identity:
     uid: int
 
 
-def identity_for(bot_id: UUID) -> Identity | None:
-    """The user of this bot; ``None`` when the worker is not root and shares its own."""
+def identity_for(bot_id: UUID, taken: frozenset[int] = frozenset()) -> Identity | None:
+    """Returns a user for this bot that is not in ``taken``; ``None`` when the worker is not root.
+
+    Raises ``OperatorError`` when every id is taken.
+    """
     if os.geteuid() != 0:
         return None
-    return Identity(FIRST_UID + bot_id.int % (LAST_UID - FIRST_UID + 1))
+    number = LAST_UID - FIRST_UID + 1
+    for step in range(number):
+        uid = FIRST_UID + (bot_id.int + step) % number
+        if uid not in taken:
+            return Identity(uid)
+    raise OperatorError("Every user id for bots is taken on this machine.")
 
 
-def confined(command: Sequence[str], identity: Identity) -> list[str]:
-    """The command, run as that user, with the code within reach."""
-    run = [
-        "setpriv",
-        f"--reuid={identity.uid}",
-        f"--regid={identity.uid}",
-        "--clear-groups",
-        "--no-new-privs",
-        "--",
-        *command,
-    ]
-    hidden = _hidden_roots(_code())
-    if not hidden:
-        return run
-    return [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-ec",
-        _mounts(hidden),
-        "sh",
-        *run,
-    ]
+def uids_in_use() -> frozenset[int]:
+    """Returns the ids of the range under which a process runs now, of this install or not."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                status = Path(entry.path, "status").read_text()
+            except OSError:
+                continue
+            uid = int(status.split("\nUid:", 1)[1].split(None, 1)[0])
+            if FIRST_UID <= uid <= LAST_UID and "\nState:\tZ" not in status:
+                found.add(uid)
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class FileTree:
+    """The parts of the file tree that a bot has beside the system's programs and the code."""
+
+    own: Path | None = None
+    """The bot's place: read-only, but for ``files`` in it."""
+    readable: tuple[Path, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """Set for the bot's processes and not for bubblewrap's own, which waits for their end."""
+
+
+def confined(
+    command: Sequence[str], identity: Identity | None, tree: FileTree | None = None
+) -> list[str]:
+    """Returns the command line that runs a program as a bot's browser runs.
+
+    That is: as the bot's user, under the bot's group and in a file tree of its own.
+    """
+    inner = list(command)
+    if identity is not None:
+        inner = [*_START, str(identity.uid), "--", *inner]
+    return [*_private_tree(tree or FileTree()), *inner]
+
+
+def confined_runner(
+    arguments: Sequence[str], identity: Identity | None, tree: FileTree
+) -> list[str]:
+    """Returns the command line that runs a Python program, given by its arguments, as a runner.
+
+    It differs from ``confined`` in the effective group, ``RUNNERS_GID``. ``arguments`` are those
+    of the interpreter after ``-I``: ``-m MODULE …`` or ``FILE …``.
+    """
+    start = [sys.executable, "-I"] if identity is None else [*_START, str(identity.uid)]
+    return [*_private_tree(tree), *start, *arguments]
+
+
+_START = (sys.executable, "-I", "-m", "sitin.runner.start")
 
 
 def check() -> None:
-    """Raise ``OperatorError`` when bots cannot be confined on this machine."""
+    """Raises ``OperatorError`` when bots cannot run on this machine as they should."""
     if os.geteuid() != 0:
         return
-    needed = ["setpriv"] + (["unshare", "mount"] if _hidden_roots(_code()) else [])
-    for program in needed:
-        if shutil.which(program) is None:
-            raise OperatorError(
-                f"The program {program} of util-linux is missing; install it, or run sitin as "
-                "another user than root."
-            )
+    if shutil.which("setpriv") is None:
+        raise OperatorError(
+            "The program setpriv of util-linux is missing; install it, or run sitin as another "
+            "user than root."
+        )
+    closed = _closed_to_others(_code())
+    reason = private_tree_failure()
+    if closed is not None and reason is not None:
+        raise OperatorError(
+            f"Bots' users may not enter {closed}, where the code lies, and cannot get a file tree "
+            f"of their own ({reason}): install sitin where every user may read it, mend that, or "
+            "run it as another user than root."
+        )
+
+
+@functools.cache
+def private_tree_failure() -> str | None:
+    """Returns why bots get no file tree of their own on this machine; ``None`` when they do."""
+    if shutil.which("bwrap") is None:
+        return "bubblewrap is not installed"
+    try:
+        result = subprocess.run(  # noqa: S603 - a fixed command
+            [*_bubblewrap(FileTree()), "true"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return "bubblewrap does not answer"
+    if result.returncode == 0:
+        return None
+    lines = result.stderr.strip().splitlines()
+    return lines[-1] if lines else f"bubblewrap ends with {result.returncode}"
+
+
+def program_directories(paths: Sequence[str]) -> tuple[Path, ...]:
+    """Returns where these programs are, as they are named and with links resolved."""
+    named = [Path(path).parent for path in paths]
+    resolved = [Path(path).resolve().parent for path in paths]
+    return tuple(path for path in dict.fromkeys((*named, *resolved)) if path.exists())
+
+
+def code_directories() -> list[Path]:
+    """Returns where the interpreter, its packages and this package are, as they are named."""
+    return list(dict.fromkeys(_code()))
 
 
 def _code() -> list[Path]:
-    """Where the interpreter, its packages and this package are."""
-    places = [Path(sys.base_prefix), Path(sys.prefix), Path(sitin.__file__).parent.parent]
-    return list(dict.fromkeys(place.resolve() for place in places))
+    return [Path(sys.base_prefix), Path(sys.prefix), Path(sitin.__file__).parent.parent]
 
 
-def _hidden_roots(places: Sequence[Path]) -> dict[Path, list[Path]]:
-    """The places that others may not reach, by the uppermost directory that stops them."""
-    hidden: dict[Path, list[Path]] = {}
+def _closed_to_others(places: Sequence[Path]) -> Path | None:
+    """The uppermost directory that stops others on the way to one of the places."""
     for place in places:
-        for above in reversed([place, *place.parents]):
+        resolved = place.resolve()
+        for above in reversed([resolved, *resolved.parents]):
             if not above.stat().st_mode & stat.S_IXOTH:
-                hidden.setdefault(above, []).append(place)
-                break
-    return hidden
+                return above
+    return None
 
 
-def _mounts(hidden: dict[Path, list[Path]]) -> str:
-    """Shell commands that replace each root by an empty directory with the places in it."""
-    lines = ["stage=$(mktemp -d /tmp/sitin-code.XXXXXX)", "mount -t tmpfs tmpfs $stage"]
-    number = 0
-    for root, places in hidden.items():
-        staged = []
-        for place in places:
-            number += 1
-            lines += [
-                f"mkdir $stage/{number}",
-                f"mount --bind {shlex.quote(str(place))} $stage/{number}",
-            ]
-            staged.append((number, shlex.quote(str(place))))
-        lines.append(f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(root))}")
-        for index, place_name in staged:
-            lines += [
-                f"mkdir -p {place_name}",
-                f"mount --bind $stage/{index} {place_name}",
-                f"mount -o remount,bind,ro {place_name}",
-                f"umount $stage/{index}",
-            ]
-    lines += ["umount $stage", "rmdir $stage", 'exec "$@"']
-    return "\n".join(lines)
+def _private_tree(tree: FileTree) -> list[str]:
+    """bubblewrap and its options, or nothing where it does not work."""
+    if private_tree_failure() is None:
+        return _bubblewrap(tree)
+    if tree.environment:
+        return ["env", *(f"{name}={value}" for name, value in tree.environment)]
+    return []
+
+
+def _bubblewrap(tree: FileTree) -> list[str]:
+    options = ["bwrap"]
+    if os.geteuid() == 0:
+        options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    for name in _SYSTEM:
+        path = Path("/", name)
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            options += ["--ro-bind", str(path), str(path)]
+    # Written to by Chromium's sandbox (uid_map). Without process ids of their own: a runner is
+    # known to its supervisor by the machine's.
+    options += ["--bind", "/proc", "/proc", "--dev", "/dev"]
+    for path in (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp")):  # noqa: S108
+        options += [*_parents(path), "--perms", "1777", "--tmpfs", str(path)]
+    options += ["--perms", "0755", "--tmpfs", "/run", "--symlink", "../run", "/var/run"]
+    for path in (Path("/etc/resolv.conf").resolve(), Path("/var/cache/fontconfig")):
+        options += [*_parents(path), "--ro-bind-try", str(path), str(path)]
+    for path in [*code_directories(), *tree.readable]:
+        for place in dict.fromkeys((path, path.resolve())):
+            options += [*_parents(place), "--ro-bind", str(path.resolve()), str(place)]
+    if tree.own is not None:
+        files = str(tree.own / "files")
+        options += [*_parents(tree.own), "--ro-bind", str(tree.own), str(tree.own)]
+        options += ["--bind", files, files]
+    for variable, content in tree.environment:
+        options += ["--setenv", variable, content]
+    return [*options, "--chdir", "/", "--"]
+
+
+def _parents(path: Path) -> Iterator[str]:
+    """Options that make the directories above a path, which every user may enter."""
+    for above in reversed(path.parents):
+        if len(above.parts) > 1 and above.parts[1] not in _SYSTEM:
+            yield from ("--perms", "0755", "--dir", str(above))

@@ -18,7 +18,7 @@ from pathlib import Path
 from sitin.contract.recording import Recording
 from sitin.contract.spec import BotSpec
 from sitin.kit.files import file_beneath
-from sitin.runner.isolation import Identity
+from sitin.runner.isolation import FIRST_UID, LAST_UID, Identity
 
 NO_SPACE = 28
 """A runner's exit code when the disk is too full for what is to be written: nothing is lost, it is
@@ -49,6 +49,24 @@ class Place:
     def lock(self) -> Path:
         """Held by the worker that supervises the bot."""
         return self.root / "supervisor.lock"
+
+    @property
+    def identity(self) -> Identity | None:
+        """The bot's user, who owns its files; ``None`` when the worker is not root.
+
+        Raises ``OSError`` before it has been made.
+        """
+        if os.geteuid() != 0:
+            return None
+        uid = self.files.stat().st_uid
+        if not FIRST_UID <= uid <= LAST_UID:
+            raise PermissionError(f"{self.files} does not belong to a bot's user.")
+        return Identity(uid)
+
+    @property
+    def ports(self) -> Path:
+        """The ports of its runner, as JSON; for the firewall."""
+        return self.root / "ports.json"
 
     @property
     def _spec(self) -> Path:

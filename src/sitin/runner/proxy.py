@@ -1,26 +1,28 @@
 """The browser's only way out: a loopback proxy that tunnels to public addresses. For the runner.
 
 Everything that Chromium sends by TCP goes through it, names are resolved here, and an address
-inside the private network is refused unless a host rule of the operator's leads to it. Media goes
-by UDP beside it: what a page can send there are connectivity checks, to which nothing but a media
-server answers.
+inside the private network or of this machine is refused unless a host rule of the operator's leads
+to it. Media goes by UDP beside it; where that may go is the kernel's to hold (``firewall.py``).
 """
 
 import asyncio
 import fnmatch
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
 
 from sitin.kit.addresses import address_is_public
+from sitin.runner.listeners import LOOPBACK
 
 log = structlog.get_logger()
 
 _CHUNK = 64 * 1024
 _HEAD_LIMIT = 16 * 1024
+_DISCARD_PORT = 9
 
 
 class HostRuleError(ValueError):
@@ -66,6 +68,12 @@ class HostRules:
                     return _replaced(replacement, port)
         return Target(host, port, by_rule=False)
 
+    @property
+    def replacements(self) -> list[str]:
+        """The hosts that rules lead to, without their ports."""
+        found = (_replaced(replacement, 0) for _, replacement in self._maps)
+        return list(dict.fromkeys(target.host for target in found if target is not None))
+
 
 def _replaced(replacement: str, port: int) -> Target | None:
     if replacement.upper() == "~NOTFOUND":
@@ -85,9 +93,10 @@ class FilteringProxy:
         self._server: asyncio.Server | None = None
         self._tunnels: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> int:
-        """Listen on a free loopback port and give it."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_HEAD_LIMIT)
+    async def open(self, listener: socket.socket | None = None) -> int:
+        """Listen on this socket, or on a free loopback port; gives the port."""
+        listener = listener or socket.create_server((LOOPBACK, 0))
+        self._server = await asyncio.start_server(self._serve, sock=listener, limit=_HEAD_LIMIT)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -155,7 +164,17 @@ class FilteringProxy:
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         if self._allow_private or target.by_rule:
             return addresses
-        return [one for one in addresses if address_is_public(one)]
+        return [one for one in addresses if address_is_public(one) and not _is_own(one)]
+
+
+def _is_own(address: str) -> bool:
+    """Whether an address is this machine's: what listens there may be meant for nobody outside."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        # Sends nothing; the kernel picks the address that it would send from.
+        probe.connect((address, _DISCARD_PORT))
+        return bool(probe.getsockname()[0] == address)
+    return False
 
 
 async def _connect(

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,13 +62,14 @@ class Recorder:
         adapter: MeetingAdapter,
         *,
         on_failure: Callable[[str], None],
+        listener: socket.socket | None = None,
     ) -> None:
         self._spec = spec
         self._directory = directory
         self._adapter = adapter
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._link = PageLink(self._receive)
+        self._link = PageLink(self._receive, listener=listener)
         self._table = SourceTable(adapter.capabilities.audio_topology)
         self._engine: CaptureEngine | None = None
         self._tab: TabRecording | None = None

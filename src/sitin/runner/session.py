@@ -16,6 +16,7 @@ from sitin.contract.recording import Recording
 from sitin.contract.spec import BotSpec
 from sitin.runner.assemble import AFTERWARDS, assemble
 from sitin.runner.browser import open_browser, stop_driver
+from sitin.runner.browser_surroundings import BrowserSurroundings
 from sitin.runner.capture.strategy import Kind
 from sitin.runner.recorder import Recorder, TabNeededError
 from sitin.runner.report import Report
@@ -49,7 +50,7 @@ class Session:
     """Visits the meeting, finishes the recording, writes the events.
 
     ``files`` is the bot's directory; ``adapter`` makes the platform's adapter, one for each visit;
-    ``driver`` starts the browsers.
+    ``driver`` starts the browsers in ``surroundings``.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Session:
         spool: Spool,
         adapter: Callable[[], MeetingAdapter],
         driver: Awaitable[Playwright],
+        surroundings: BrowserSurroundings | None = None,
     ) -> None:
         self._spec = spec
         self._files = files
         self._report = Report(spool, files)
         self._adapter = adapter
         self._driver = driver
+        self._surroundings = surroundings
         self._visit: Visit | None = None
         self._asked_to_end: EndReason | None = None
 
@@ -92,7 +95,14 @@ class Session:
 
     async def _visit_with(self, path: str, *, records_tabs: bool, tab: bool = False) -> None:
         adapter = self._adapter()
-        recorder = Recorder(self._spec, self._files, adapter, on_failure=self._capture_failed)
+        listeners = self._surroundings.listeners if self._surroundings else None
+        recorder = Recorder(
+            self._spec,
+            self._files,
+            adapter,
+            on_failure=self._capture_failed,
+            listener=listeners.capture if listeners else None,
+        )
         if tab:
             recorder.kind = Kind.TAB
         if recorder.kind is Kind.TAB and not records_tabs:
@@ -110,6 +120,7 @@ class Session:
                 self._files,
                 path=path,
                 direct_port=recorder.port,
+                surroundings=self._surroundings,
             )
             async with browser as context:
                 await recorder.prepare(context)

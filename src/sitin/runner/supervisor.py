@@ -9,10 +9,11 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
@@ -20,10 +21,12 @@ from sitin.contract.codes import EndReason
 from sitin.contract.events import BotEvent, Ended
 from sitin.contract.failures import RetriableError
 from sitin.contract.spec import BotSpec
-from sitin.runner import control
-from sitin.runner.isolation import confined, identity_for
+from sitin.kit.errors import OperatorError
+from sitin.runner import bot_process, control
+from sitin.runner.bot_process import Process, announced
+from sitin.runner.isolation import Identity, identity_for, uids_in_use
 from sitin.runner.places import NO_SPACE, Place, UnsafeRecordingError
-from sitin.runner.processes import MARK, RunnerProcess, kill_leftovers
+from sitin.runner.processes import RunnerProcess, kill_leftovers
 from sitin.runner.spool import read_spool
 
 log = structlog.get_logger()
@@ -46,21 +49,8 @@ class Patience:
     """For putting together what a crash left: four hours of dense video take half of that."""
     memory_every: float = 5.0
     """Between looks at its memory."""
-
-
-_SMALL = {
-    # Playwright's driver without a compiler and with a small nursery: 25 MB of 120; it relays two
-    # messages a second.
-    "NODE_OPTIONS": "--jitless --max-semi-space-size=1 --no-node-snapshot",
-    # Arenas for threads that allocate little.
-    "MALLOC_ARENA_MAX": "2",
-    "OPENBLAS_NUM_THREADS": "1",
-    # Looking for pydantic's plugins reads the metadata of every package that is installed.
-    "PYDANTIC_DISABLE_PLUGINS": "__all__",
-}
-"""Environment that keeps a bot's processes small."""
-
-Process = asyncio.subprocess.Process
+    firewall_every: float = 60.0
+    """Between looks whether the firewall still holds it."""
 
 
 class SupervisedBot:
@@ -82,7 +72,10 @@ class SupervisedBot:
         self._ways = ways
         self._heard = asyncio.get_running_loop().time()
         self._crash: EndReason | None = None
-        self._watch = asyncio.create_task(self._watch_memory(process)) if process else None
+        self._watches: list[asyncio.Task[None]] = []
+        if process is not None:
+            for watch in (self._watch_memory, self._watch_firewall):
+                self._watches.append(asyncio.create_task(watch(process)))
 
     @property
     def spec(self) -> BotSpec:
@@ -135,14 +128,15 @@ class SupervisedBot:
 
     async def discard(self) -> None:
         """Delete everything of this bot's."""
+        await bot_process.forget(self._place.identity, self._spec)
         await asyncio.to_thread(self._place.delete)
         await self.release()
 
     async def release(self) -> None:
         """Stop supervising."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
         os.close(self._lock)
 
     async def _news(self, after: int) -> AsyncGenerator[BotEvent]:
@@ -198,18 +192,23 @@ class SupervisedBot:
                 log.error("runner uses too much memory", bytes=used)
                 await self._put_down(EndReason.OOM_KILLED)
 
+    async def _watch_firewall(self, process: RunnerProcess) -> None:
+        """Others load rules, too, and some begin by flushing all there are."""
+        while not await process.gone(within=self._ways.patience.firewall_every):
+            await bot_process.keep_admitted(self._place, self._spec)
+
     async def _recover(self) -> None:
         """Have what a dead runner left put together, by a process like it."""
         code = self._crash or await self._cause_of_death()
         log.warning("runner died", bot_id=str(self._spec.bot_id), code=code)
         await asyncio.to_thread(kill_leftovers, self._spec.bot_id)
         for arguments in (["--recover", code.value], ["--recover", code.value, "--without-files"]):
-            process = await self._ways.spawn(self._place, *arguments)
+            process = await self._ways.recover(self._place, *arguments)
             try:
                 async with asyncio.timeout(self._ways.patience.to_recover):
                     await process.wait()
             except TimeoutError:
-                process.kill()
+                bot_process.kill(process)
                 await process.wait()
             if any(isinstance(one.body, Ended) for one in read_spool(self.directory)):
                 return
@@ -222,10 +221,11 @@ class SupervisedBot:
         if self._child is None:
             return EndReason.FORCE_KILLED
         by_signal = {
-            -signal.SIGKILL: EndReason.FORCE_KILLED,
-            -signal.SIGTERM: EndReason.SIGTERM,
+            signal.SIGKILL: EndReason.FORCE_KILLED,
+            signal.SIGTERM: EndReason.SIGTERM,
         }
-        return by_signal.get(await self._child.wait(), EndReason.GENERAL_ERROR)
+        number = bot_process.signal_of(await self._child.wait())
+        return by_signal.get(number, EndReason.GENERAL_ERROR) if number else EndReason.GENERAL_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +236,14 @@ class _Ways:
     patience: Patience
     command: Sequence[str]
 
-    async def spawn(self, place: Place, *arguments: str) -> Process:
+    async def start(self, place: Place) -> Process:
         """Start a bot's program in its place."""
-        return await _spawn(place, [*self.command, str(place.root), *arguments])
+        return await bot_process.start(place, [*self.command, str(place.root)])
+
+    async def recover(self, place: Place, *arguments: str) -> Process:
+        """Start it for what a dead one has left."""
+        command = [*self.command, str(place.root), *arguments]
+        return await bot_process.spawn(place, place.read_spec(), command)
 
 
 class Supervisor:
@@ -261,20 +266,27 @@ class Supervisor:
     async def launch(self, spec: BotSpec) -> SupervisedBot:
         """Start a bot's process, or find the one that an earlier call has started."""
         place = Place(self._recordings / str(spec.bot_id))
-        identity = identity_for(spec.bot_id)
         try:
-            place.make(identity)
+            identity = await asyncio.to_thread(self._make, place, spec.bot_id)
             lock = _lock(place)
             if lock is None:
                 raise RetriableError("Another worker on this host supervises this bot.")
             if place.ordered:
                 process = RunnerProcess.of(place.files, identity)
                 return SupervisedBot(place, lock, process, None, self._ways)
-            place.write_spec(spec, identity)
-            child = await self._ways.spawn(place)
+            try:
+                place.write_spec(spec, identity)
+                child = await self._ways.start(place)
+            except BaseException:
+                # Nothing runs: the next attempt finds nothing of this one.
+                place.delete()
+                os.close(lock)
+                raise
         except OSError as error:
             raise RetriableError(f"The bot's process cannot be started: {error}.") from error
-        process = await _announced(place, child, within=self._ways.patience.to_start)
+        except OperatorError as error:
+            raise RetriableError(error.message) from error
+        process = await announced(place, child, within=self._ways.patience.to_start)
         return SupervisedBot(place, lock, process, child, self._ways)
 
     async def adopt(self) -> Sequence[SupervisedBot]:
@@ -284,10 +296,37 @@ class Supervisor:
             place = Place(root)
             if not place.ordered or (lock := _lock(place)) is None:
                 continue
-            identity = identity_for(place.read_spec().bot_id)
-            process = RunnerProcess.of(place.files, identity)
+            try:
+                process = RunnerProcess.of(place.files, place.identity)
+            except OSError:
+                log.exception("bot_not_adopted", place=str(root))
+                os.close(lock)
+                continue
             adopted.append(SupervisedBot(place, lock, process, None, self._ways))
         return adopted
+
+    def _make(self, place: Place, bot_id: UUID) -> Identity | None:
+        """Make the bot's directories, for a user that no other bot on this machine has."""
+        with _locked(self._recordings):
+            try:
+                identity = place.identity
+            except OSError:
+                places = (Place(root) for root in self._recordings.iterdir())
+                owners = {one.files.stat().st_uid for one in places if one.files.exists()}
+                identity = identity_for(bot_id, uids_in_use() | owners)
+            place.make(identity)
+        return identity
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """One process at a time, by a lock on a directory."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _lock(place: Place) -> int | None:
@@ -298,43 +337,3 @@ def _lock(place: Place) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-async def _announced(place: Place, child: Process, *, within: float) -> RunnerProcess | None:
-    """The runner that was just started, once it says that it is there; ``None`` if it died."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    identity = identity_for(place.read_spec().bot_id)
-    while child.returncode is None:
-        process = RunnerProcess.of(place.files, identity)
-        if process is not None:
-            return process
-        if loop.time() > deadline:
-            child.kill()
-        await asyncio.sleep(0.02)
-    return None
-
-
-async def _spawn(place: Place, command: list[str]) -> Process:
-    bot_id = place.read_spec().bot_id
-    identity = identity_for(bot_id)
-    if identity is not None:
-        command = confined(command, identity)
-    with place.log.open("ab") as log_file:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=log_file,
-            cwd="/",
-            # Nothing of the worker's own environment: it holds keys.
-            env={
-                "PATH": os.environ.get("PATH", os.defpath),
-                "HOME": str(place.files),
-                "TMPDIR": str(place.files),
-                "LANG": "C.UTF-8",
-                **_SMALL,
-                MARK: str(bot_id),
-            },
-            start_new_session=True,
-        )

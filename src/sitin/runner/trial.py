@@ -12,26 +12,37 @@ from pathlib import Path
 from sitin.contract.failures import PermanentError
 from sitin.contract.spec import BrowserSpec
 from sitin.runner.browser import open_browser, starting_driver
+from sitin.runner.browser_surroundings import browser_surroundings
+from sitin.runner.chromium_sandbox import unusable_because
 
 _NO_PORT = 9
 """The page needs no port here; nothing listens on the port of ``discard``."""
 
 
-async def _open(spec: BrowserSpec, path: str) -> None:
+async def _open(spec: BrowserSpec, path: str, *, sandboxed: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="sitin-trial-") as directory:
         os.environ |= {"HOME": directory, "TMPDIR": directory}
-        async with (
-            starting_driver() as driver,
-            open_browser(driver, spec, Path(directory), path=path, direct_port=_NO_PORT),
-        ):
-            pass
+        with browser_surroundings(Path(directory), sandboxed=sandboxed) as surroundings:
+            async with (
+                starting_driver(surroundings.confinement(spec)) as driver,
+                open_browser(
+                    driver,
+                    spec,
+                    Path(directory),
+                    path=path,
+                    direct_port=_NO_PORT,
+                    surroundings=surroundings,
+                ),
+            ):
+                pass
 
 
 def main() -> int:
     """Try one browser."""
+    sandboxed = unusable_because() is None
     spec, path = BrowserSpec.model_validate_json(sys.argv[1]), sys.argv[2]
     try:
-        asyncio.run(_open(spec, path))
+        asyncio.run(_open(spec, path, sandboxed=sandboxed))
     except PermanentError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1

@@ -35,19 +35,32 @@ class Finding:
     well: bool
     told: str
     """What was found, and when it is not well, what to do."""
+    warning: bool = False
+    """It works, with less than what a machine can give."""
 
     def line(self) -> str:
         """As a person reads it."""
-        return f"{'ok  ' if self.well else 'FAIL'}  {self.what}: {self.told}"
+        mark = "FAIL" if not self.well else "warn" if self.warning else "ok  "
+        return f"{mark}  {self.what}: {self.told}"
 
     def as_json(self) -> dict[str, object]:
         """As a program reads it."""
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Warning:
+    """What a look found that works, with less than what a machine can give."""
+
+    told: str
+
+
+_Look = Callable[[Settings], Awaitable[str | _Warning]]
+
+
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, whatever one of the looks finds."""
-    looks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
+    looks: list[tuple[str, _Look]] = [
         ("browser", try_browsers),
         ("isolation", _isolation),
         ("memory", _memory),
@@ -60,17 +73,19 @@ async def examine(settings: Settings) -> list[Finding]:
     return [await _look(what, look, settings) for what, look in looks]
 
 
-async def _look(
-    what: str, look: Callable[[Settings], Awaitable[str]], settings: Settings
-) -> Finding:
+async def _look(what: str, look: _Look, settings: Settings) -> Finding:
     try:
-        return Finding(what, well=True, told=await look(settings))
+        found = await look(settings)
     except (SitinError, AdapterError) as error:
         return Finding(what, well=False, told=error.message)
+    if isinstance(found, _Warning):
+        return Finding(what, well=True, told=found.told, warning=True)
+    return Finding(what, well=True, told=found)
 
 
-async def _isolation(_settings: Settings) -> str:
-    return await check_isolation()
+async def _isolation(_settings: Settings) -> str | _Warning:
+    report = await check_isolation()
+    return _Warning(report.sentence) if report.missing else report.sentence
 
 
 async def _memory(settings: Settings) -> str:

@@ -29,7 +29,6 @@ from sitin.kit.ids import new_id
 from sitin.platforms.registry import ADAPTERS
 from sitin.platforms.urls import MeetingUrl, recognise
 from sitin.providers.storage.local import LocalObjectStore
-from sitin.runner.isolation import identity_for
 from sitin.runner.places import Place
 from sitin.runner.processes import RunnerProcess, kill_leftovers
 from sitin.runner.supervisor import SupervisedBot
@@ -140,7 +139,7 @@ async def walk(settings: Settings, plan: Plan, tell: Callable[[str], None]) -> D
 
     _note_now(note, "address", f"{_NAMES[plan.meeting.platform]}, {plan.meeting.url}")
     _note_now(note, "browser", await check_browsers(settings))
-    _note_now(note, "isolation", await check_isolation())
+    _note_now(note, "isolation", (await check_isolation()).sentence)
     launcher = await bot_processes(settings)
     try:
         bot = await launcher.launch(spec)
@@ -227,8 +226,7 @@ async def _call_back(bot: SupervisedBot) -> None:
 
 async def _wait_until_gone(bot: SupervisedBot) -> None:
     """From here on nothing in the bot's directory changes."""
-    identity = identity_for(bot.spec.bot_id)
-    process = RunnerProcess.of(bot.directory, identity)
+    process = RunnerProcess.of(bot.directory, _place(bot).identity)
     if process is not None:
         await process.gone(within=_GONE_WITHIN)
     await asyncio.to_thread(kill_leftovers, bot.spec.bot_id)

@@ -8,6 +8,7 @@ import base64
 import hmac
 import json
 import secrets
+import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +21,7 @@ from websockets.http11 import Request, Response
 
 from sitin.kit.waiting import wait_for_event
 from sitin.runner.capture.frames import FlushedReport, Item, MalformedBatchError, parse
+from sitin.runner.listeners import LOOPBACK
 
 log = structlog.get_logger()
 
@@ -33,10 +35,14 @@ class PageLink:
     """Receives batches and sends commands.
 
     ``receive`` is called with the records of every batch, in order, on the event loop.
+    ``listener`` is the socket to listen on; without one it is a free loopback port.
     """
 
-    def __init__(self, receive: Callable[[list[Item]], None]) -> None:
+    def __init__(
+        self, receive: Callable[[list[Item]], None], *, listener: socket.socket | None = None
+    ) -> None:
         self._receive = receive
+        self._listener = listener
         self._token = secrets.token_urlsafe(24)
         self._server: Server | None = None
         self._connections: set[ServerConnection] = set()
@@ -45,11 +51,11 @@ class PageLink:
         self._commands: dict[str, Any] = {}
 
     async def open(self) -> None:
-        """Listen on a free loopback port."""
+        """Listen."""
+        listener = self._listener.dup() if self._listener else socket.create_server((LOOPBACK, 0))
         self._server = await serve(
             self._handle,
-            "127.0.0.1",
-            0,
+            sock=listener,
             process_request=self._admit,
             compression=None,
             max_size=MAX_BATCH,
@@ -66,7 +72,7 @@ class PageLink:
     @property
     def url(self) -> str:
         """Where the page connects, the token included."""
-        return f"ws://127.0.0.1:{self.port}/{self._token}"
+        return f"ws://{LOOPBACK}:{self.port}/{self._token}"
 
     async def expose(self, context: BrowserContext) -> None:
         """Offer the way through the page to documents where no WebSocket opens."""
