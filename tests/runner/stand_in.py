@@ -23,12 +23,32 @@ from sitin.contract.recording import ArtifactKind, ArtifactRef, Recording
 from sitin.kit.clock import SystemClock
 from sitin.runner import __main__ as runner
 from sitin.runner.browser_surroundings import browser_surroundings
+from sitin.runner.chromium_sandbox import unusable_because
 from sitin.runner.confinement import starting_confined
 from sitin.runner.control import NAME, ControlServer
 from sitin.runner.listeners import Listeners
 from sitin.runner.places import Place
 from sitin.runner.processes import announce
 from sitin.runner.spool import Spool
+
+PAGE = "<!doctype html><title>page</title>"
+CALL = """async () => {
+    const near = new RTCPeerConnection();
+    const far = new RTCPeerConnection();
+    near.onicecandidate = ({ candidate }) => candidate && far.addIceCandidate(candidate);
+    far.onicecandidate = ({ candidate }) => candidate && near.addIceCandidate(candidate);
+    const opened = new Promise((resolve) => (near.createDataChannel("x").onopen = resolve));
+    const offer = await near.createOffer();
+    await far.setRemoteDescription(offer);
+    await near.setLocalDescription(offer);
+    const answer = await far.createAnswer();
+    await near.setRemoteDescription(answer);
+    await far.setLocalDescription(answer);
+    const late = new Promise((resolve) => setTimeout(resolve, 8000));
+    await Promise.race([opened, late]);
+    return near.connectionState;
+}"""
+"""A call between two ends of one page, which reach each other by the machine's own address."""
 
 
 class StandIn:
@@ -40,6 +60,7 @@ class StandIn:
         self.behaviour = self.spec.bot_name
         self.spool = Spool(self.files, self.spec.fencing_token)
         self.left = asyncio.Event()
+        self.sandboxed = self.behaviour == "call" and unusable_because() is None
 
     async def run(self) -> None:
         control = ControlServer(self.files, self.spool, self.left.set, alive_every=0.2)
@@ -97,12 +118,44 @@ class StandIn:
                 os._exit(int(code))
             case ["by", "signal", number]:
                 os.kill(os.getpid(), int(number))
+            case ["call"]:
+                await self.call()
             case ["intrude", *attempts]:
                 await asyncio.to_thread(self.intrude, attempts)
             case ["tell", "environment"]:
                 told = "\n".join(f"{name}={value}" for name, value in os.environ.items())
                 (self.files / "environment").write_text(told)
                 (self.files / "identity").write_text(_identity())
+
+    async def call(self) -> None:
+        """Open the real browser as a bot does, and hold a call between two ends of one page."""
+        from sitin.runner.browser import open_browser, starting_driver
+
+        listeners = Listeners.inherited(sys.argv[sys.argv.index("--listeners") + 1])
+        spec = self.spec.browser
+        with browser_surroundings(
+            self.files, sandboxed=self.sandboxed, listeners=listeners
+        ) as around:
+            async with (
+                starting_driver(around.confinement(spec)) as driver,
+                open_browser(
+                    driver,
+                    spec,
+                    self.files,
+                    path=spec.path,
+                    direct_port=listeners.ports[1],
+                    surroundings=around,
+                ) as context,
+            ):
+                page = context.pages[0]
+                await page.route("**/*", lambda route: route.fulfill(body=PAGE))
+                await page.goto("https://page.example/")
+                self.write_down(json.dumps({"state": await page.evaluate(CALL)}))
+
+    def write_down(self, found: str) -> None:
+        """Leave it for the test, whole."""
+        (self.files / "found.partial").write_text(found)
+        (self.files / "found.partial").rename(self.files / "found.json")
 
     def intrude(self, attempts: list[str]) -> None:
         """Run this file where the browser would run, and write down what it could do there."""
@@ -119,8 +172,7 @@ class StandIn:
                     capture_output=True,
                     text=True,
                 )
-        (self.files / "found.partial").write_text(result.stdout)
-        (self.files / "found.partial").rename(self.files / "found.json")
+        self.write_down(result.stdout)
 
 
 def intruder(attempts: list[str]) -> dict[str, str]:

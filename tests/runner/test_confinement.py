@@ -205,6 +205,7 @@ class TestNetwork:
         assert found[plain] == found[datagram] == "ok"
 
 
+@pytest.mark.db
 class TestFilesAndSockets:
     @needs_tree
     async def test_the_database_cannot_be_reached(self, host: Host, postgres_url: str) -> None:

@@ -119,6 +119,8 @@ async def keep_admitted(place: Place, spec: BotSpec) -> None:
     identity = place.identity
     if (
         identity is None
+        # Started by an earlier version, whose runners the firewall would not let out.
+        or not place.ports.exists()
         or await asyncio.to_thread(firewall.failure) is not None
         or await Firewall().holds(identity)
     ):
