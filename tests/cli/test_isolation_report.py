@@ -38,10 +38,13 @@ def test_a_machine_that_has_everything_is_well() -> None:
         (report(tree="bubblewrap is not installed"), "own (bubblewrap is not installed)"),
         (report(wall="nftables is not installed"), "(nftables is not installed), so that browsers"),
         (report(wall="x", landlock=3), "(x) or TCP by Landlock (Linux 6.7)"),
-        (report(landlock=5), "others' abstract Unix sockets are within reach"),
+        (report(landlock=5), "without others' abstract sockets (Landlock"),
         (report(landlock=0), "the browser's files by Landlock"),
         (report(system_calls="libseccomp is not installed"), "(libseccomp is not installed)"),
-        (report(own_user=False, wall="sitin does not run as root"), "bots run as this user"),
+        (
+            report(own_user=False, wall="sitin does not run as root"),
+            "a user of its own for every bot",
+        ),
     ],
 )
 def test_what_is_missing_is_told_with_its_reason(found: IsolationReport, told: str) -> None:

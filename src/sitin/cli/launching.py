@@ -148,7 +148,7 @@ def _report(
     if own_user:
         held.append("every bot runs as a user of its own")
     else:
-        missing.append("bots run as this user; as root each has its own")
+        missing.append("a user of its own for every bot (sitin does not run as root)")
     tell(no_tree is None, "in its own file tree", f"a file tree of its own ({no_tree})")
     off = probed["sandbox"]
     tell(off is None, "in Chromium's sandbox", f"Chromium's sandbox ({off})")
@@ -166,12 +166,12 @@ def _report(
     tell(
         abi >= landlock.FIRST_VERSION_WITH_SCOPES,
         "without others' abstract sockets",
-        "others' abstract Unix sockets are within reach (Landlock of Linux 6.12 closes them)",
+        "without others' abstract sockets (Landlock of Linux 6.12)",
     )
     if abi == 0:
-        missing.append("the browser's files by Landlock, which the kernel lacks or has not enabled")
+        missing.append("the browser's files by Landlock (the kernel lacks it, or does not use it)")
     unfiltered = probed["system_calls"]
-    tell(unfiltered is None, "with a filter of system calls", f"a filter ({unfiltered})")
+    tell(unfiltered is None, "with a filter of system calls", f"a filter of them ({unfiltered})")
     return IsolationReport(tuple(held), tuple(missing))
 
 
