@@ -15,6 +15,8 @@ from sitin.contract.recording import ArtifactKind, Recording
 from sitin.contract.spec import BotSpec, BrowserSpec, Timeouts
 from sitin.kit.ids import new_id
 from sitin.rehearsal import Meeting, Rehearsal, Script, Truth
+from sitin.runner import bot_process
+from sitin.runner.places import Place
 from sitin.runner.supervisor import Supervisor
 
 FULL, LEAN = "/usr/bin/chromium", "/usr/bin/chromium-headless-shell"
@@ -113,6 +115,7 @@ async def record(kind: Kind, script: Script, directory: Path) -> Result:
                     assert after is not None
                     composed = after()
                     tree.close()
+                    await bot_process.forget(Place(bot.directory.parent).identity, bot.spec)
                     return Result(
                         start, recorded, composed, tree.peak_pss, made, bot.directory, meeting.truth
                     )

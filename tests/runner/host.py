@@ -14,6 +14,8 @@ from sitin.contract.events import BotEvent, Ended
 from sitin.contract.launch import RunningBot
 from sitin.contract.spec import BotSpec, BrowserSpec, Timeouts
 from sitin.kit.ids import new_id
+from sitin.runner import bot_process
+from sitin.runner.places import Place
 from sitin.runner.processes import kill_leftovers
 from sitin.runner.supervisor import Patience, SupervisedBot, Supervisor
 
@@ -92,6 +94,8 @@ async def a_host(directory: Path) -> AsyncIterator[Host]:
     for bot in host.supervised:
         if bot._child is not None:
             await bot._child.wait()
+        if bot.directory.exists():
+            await bot_process.forget(Place(bot.directory.parent).identity, bot.spec)
 
 
 async def all_events(bot: RunningBot, *, after: int = 0, seconds: float = 60) -> list[BotEvent]:

@@ -24,6 +24,7 @@ from sitin.runner import firewall, isolation, landlock, system_calls
 from sitin.runner.bot_process import RESTORED
 from sitin.runner.firewall import TABLE, Firewall
 from sitin.runner.isolation import FIRST_UID, LAST_UID, RUNNERS_GID
+from sitin.runner.media_addresses import parse_media_addresses
 from sitin.runner.supervisor import Patience, SupervisedBot
 from tests.runner.host import PATIENCE, Host, last_word
 from tests.waiting import until
@@ -323,6 +324,23 @@ class TestEnd:
         await bot.leave()
         await last_word(bot)
         await bot.discard()
+
+    @pytest.mark.parametrize(
+        "media",
+        [
+            "127.0.0.1",
+            "127.0.0.1:5000",
+            "10.0.0.0/8:5000-6000",
+            "[fd00::1]:9,[fd00::/8],10.1.2.3:9",
+        ],
+    )
+    async def test_whatever_a_bot_might_reach_is_removed(self, media: str) -> None:
+        identity = isolation.Identity(LAST_UID - 2)
+        addresses = parse_media_addresses(media)
+        await Firewall().admit(identity, ports=[1, 2], media=addresses, lifetime=60)
+        assert str(identity.uid) in table()
+        await Firewall().remove(identity)
+        assert str(identity.uid) not in table()
 
     async def test_a_machine_that_has_lost_the_table_gets_it_again(self) -> None:
         identity = isolation.Identity(LAST_UID - 1)

@@ -186,9 +186,17 @@ def _elements_of(uid: int, listed: Any) -> Iterator[tuple[str, list[Any]]]:
         if found is None or found["name"] not in _BOT_SETS:
             continue
         keys = [one["elem"]["val"] for one in found.get("elem", ())]
-        own = [key for key in keys if _uid_of(key) == uid]
+        own = [_with_range(key) for key in keys if _uid_of(key) == uid]
         if own:
             yield found["name"], own
+
+
+def _with_range(key: Any) -> Any:
+    """The key with its port as a range, without which nft 1.0.6 finds no element of one port."""
+    match key:
+        case {"concat": [uid, address, int(port)]}:
+            return {"concat": [uid, address, {"range": [port, port]}]}
+    return key
 
 
 def _uid_of(key: Any) -> Any:
