@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load import Order, measure, percentile
 from bench.row import Row
-from bench.serving import Served, forget, served
+from bench.serving import METRICS_TOKEN, Served, forget, served
 from sitin.contract.calendars import CalendarPlatform
 from sitin.rehearsal.calendars import Account, CalendarRehearsal
 from sitin.rehearsal.calendars.provider import RehearsedProvider
@@ -197,7 +197,8 @@ async def _reaches(
 
 async def _syncs_done(service: Served) -> int:
     async with httpx.AsyncClient(base_url=service.url) as client:
-        answer = await client.get("/metrics")
+        answer = await client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"})
+    answer.raise_for_status()
     return sum(
         int(sample.value)
         for family in text_string_to_metric_families(answer.text)

@@ -15,6 +15,9 @@ import psutil
 
 from sitin.kit.postgres import EmbeddedPostgres
 
+METRICS_TOKEN = "what-the-bench-reads-metrics-with"
+"""Opens ``/metrics`` on the service's one port."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -62,7 +65,12 @@ async def served(**settings: str) -> AsyncIterator[Served]:
     """Serve from an empty data directory, which is removed afterwards."""
     data_dir = Path(tempfile.mkdtemp(prefix="sitin-bench-", dir="/var/tmp"))
     environment = {name: value for name, value in os.environ.items() if "SITIN" not in name}
-    environment |= {"SITIN_DATA_DIR": str(data_dir), "SITIN_MAX_BOTS": "0"} | settings
+    environment |= {
+        "SITIN_DATA_DIR": str(data_dir),
+        "SITIN_MAX_BOTS": "0",
+        "SITIN_METRICS_PORT": "none",
+        "SITIN_METRICS_TOKEN": METRICS_TOKEN,
+    } | settings
     async with AsyncExitStack() as stack:
         stack.callback(forget, data_dir)
         process = await asyncio.create_subprocess_exec(

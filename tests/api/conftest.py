@@ -107,7 +107,7 @@ async def api(house: House) -> AsyncIterator[Api]:
         ) as calendars,
         httpx.AsyncClient(base_url=url, timeout=SECONDS, verify=trusted()) as client,
     ):
-        app = create_app(_services(house, calendars))
+        app = create_app(services_of(house, calendars))
         late.app = checked = CheckedApp(app)
         api = Api(app, house, url, client, calendars, rehearsal)
         client.headers[KEY_HEADER] = await api.key(house.caller.team_id)
@@ -117,7 +117,8 @@ async def api(house: House) -> AsyncIterator[Api]:
     assert checked.broken == []
 
 
-def _services(house: House, calendars: Calendars) -> Services:
+def services_of(house: House, calendars: Calendars) -> Services:
+    """What the API works with."""
     return Services(
         database=house.database,
         clock=house.clock,

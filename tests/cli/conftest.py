@@ -30,6 +30,8 @@ class Machine:
 
     async def start(self, *arguments: str, **settings: str) -> asyncio.subprocess.Process:
         environment = {name: value for name, value in os.environ.items() if "SITIN" not in name}
+        # Any free port: so many run at once that the usual ones would not do.
+        environment["SITIN_METRICS_PORT"] = "0"
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -167,6 +167,7 @@ async def test_the_doctor_says_what_to_do(machine: Machine) -> None:
         "database",
         "storage",
         "port",
+        "metrics",
         "demo",
     ]
     assert "SITIN_BROWSER_PATH" in lines[0], errors

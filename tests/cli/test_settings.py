@@ -29,6 +29,8 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.max_bots >= 1
     assert settings.video == "live"
     assert not settings.allow_private_addresses
+    assert (settings.metrics_host, settings.metrics_port) == ("127.0.0.1", 9464)
+    assert settings.plain_metrics_token is None
 
 
 def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +40,7 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITIN_BROWSER_ARGS", "--a --b=c")
     monkeypatch.setenv("SITIN_MAX_BOTS", "0")
     monkeypatch.setenv("SITIN_VIDEO", "")
+    monkeypatch.setenv("SITIN_METRICS_PORT", "None")
     settings = load_settings()
     assert settings.max_recording == timedelta(minutes=90)
     assert settings.webhook_retention == timedelta(days=14)
@@ -45,6 +48,7 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.browser_args == ("--a", "--b=c")
     assert settings.max_bots == 0
     assert settings.video == "live"
+    assert settings.metrics_port is None
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,10 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SITIN_WEBHOOK_RETENTION", "0", "SITIN_WEBHOOK_RETENTION: .*greater"),
         ("SITIN_WEBHOOK_RETENTION", "9" * 30 + "d", "SITIN_WEBHOOK_RETENTION: .*ten years"),
         ("SITIN_BROWSER_HOST_RULES", "rubbish", "SITIN_BROWSER_HOST_RULES: .*neither MAP"),
+        ("SITIN_METRICS_PORT", "http", "SITIN_METRICS_PORT: .*integer"),
+        ("SITIN_METRICS_PORT", "65536", "SITIN_METRICS_PORT: .*65535"),
+        ("SITIN_METRICS_TOKEN", "hidden", "SITIN_METRICS_TOKEN: must have 16"),
+        ("SITIN_METRICS_TOKEN", "hidden and with spaces", "SITIN_METRICS_TOKEN: must have 16"),
         ("SITIN_VIDEO", "vhs", "SITIN_VIDEO: .*live.*dense"),
         ("SITIN_DATABASE_URL", "mysql://x", "SITIN_DATABASE_URL: must be an address"),
         ("SITIN_DATABASE_URL", "postgresql://u:hidden@h/d", "SITIN_SECRET_KEYS must be set"),

@@ -10,6 +10,8 @@ from fastapi import FastAPI
 
 from sitin.accounts.plans import Plans
 from sitin.api import errors, health
+from sitin.api.metrics import PATH as METRICS_PATH
+from sitin.api.metrics import metrics_endpoint
 from sitin.api.openapi import document
 from sitin.artifacts import routes as artifacts
 from sitin.artifacts.service import Artifacts
@@ -63,9 +65,10 @@ class Services:
 def create_app(
     services: Services,
     *,
+    metrics_token: str | None = None,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
-    """The application over these services."""
+    """The application over these services; with a token it answers ``/metrics`` to its bearer."""
     app = FastAPI(
         title="sitin",
         version=version("sitin"),
@@ -80,6 +83,8 @@ def create_app(
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    if metrics_token is not None:
+        app.add_route(METRICS_PATH, metrics_endpoint(metrics_token), include_in_schema=False)
     app.webhooks.include_router(bot_webhooks)
     app.webhooks.include_router(calendar_webhooks)
     _use_own_document(app)

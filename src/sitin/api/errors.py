@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
 from sitin.accounts.routing import left_headers
-from sitin.kit.errors import OperatorError, SitinError
+from sitin.kit.errors import OperatorError, SitinError, error_body
 from sitin.kit.requests import sentence_of
 
 _CODES = {
@@ -46,17 +46,10 @@ def error_response(
     headers: Mapping[str, str] | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
-    """An error as the contract writes it; a 400 has no ``details``."""
-    body: dict[str, Any] = {
-        "success": False,
-        "error": error,
-        "code": code,
-        "statusCode": status,
-        "message": message,
-    }
-    if status != HTTPStatus.BAD_REQUEST:
-        body["details"] = details
-    body |= fields or {}
+    """An error as the contract writes it."""
+    body = error_body(
+        status, error=error, code=code, message=message, details=details, fields=fields
+    )
     return JSONResponse(
         body, status_code=status, headers={**left_headers(request), **(headers or {})}
     )

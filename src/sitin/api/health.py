@@ -1,8 +1,7 @@
 """Probes: is the process there, can it do its work. Included by ``api.app``; needs no key."""
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import JSONResponse
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,9 +23,3 @@ async def ready(request: Request) -> JSONResponse:
     except (SQLAlchemyError, OSError):
         return JSONResponse({"status": "database away"}, status_code=503)
     return JSONResponse({"status": "ok"})
-
-
-@router.get("/metrics")
-async def metrics() -> Response:
-    """Counters of this process, for Prometheus."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

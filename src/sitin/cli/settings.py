@@ -55,6 +55,12 @@ def _words(value: object) -> object:
     return value.split() if isinstance(value, str) else value
 
 
+def _port_or_none(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return None
+    return value
+
+
 def _keys(value: object) -> object:
     return [one for one in re.split(r"[\s,]+", value) if one] if isinstance(value, str) else value
 
@@ -132,12 +138,30 @@ class Settings(BaseSettings):
     """What bots cost, as JSON: what to change of the default rates."""
     webhook_retention: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
     """How long messages to webhooks and callbacks, and the attempts to deliver them, are kept."""
+    metrics_host: str = "127.0.0.1"
+    """Where the metrics port listens."""
+    metrics_port: Annotated[int | None, BeforeValidator(_port_or_none)] = Field(
+        default=9464, ge=0, le=65535
+    )
+    """The first port that is tried for a process's metrics; 0 for any free one, ``none`` for no
+    port."""
+    metrics_token: SecretStr | None = None
+    """Whoever asks for metrics has to bear it; with one, the API's port answers them too."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _can_be_sent(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]{16,}", value.get_secret_value()):
+            raise ValueError(
+                "must have 16 or more printable ASCII characters, none of them a space"
+            )
+        return value
 
     @field_validator("plans")
     @classmethod
@@ -179,6 +203,11 @@ class Settings(BaseSettings):
                 "in the database can be read with them only"
             )
         return self
+
+    @property
+    def plain_metrics_token(self) -> str | None:
+        """The token for metrics, as it is sent."""
+        return None if self.metrics_token is None else self.metrics_token.get_secret_value()
 
     @property
     def all_plans(self) -> Plans:

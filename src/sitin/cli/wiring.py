@@ -15,12 +15,14 @@ from typing import Any
 import structlog
 import uvicorn
 
-from sitin.api.app import Services, create_app
+from sitin.api.app import create_app
+from sitin.api.metrics import create_metrics_app
 from sitin.bots.launching import LaunchSettings
 from sitin.bots.supervisor import Supervisor, SupervisorSettings
 from sitin.cli.house import House, furnish
 from sitin.cli.installation import Installation, check_plans, first_team, installation
 from sitin.cli.launching import bot_processes, browser_spec, check_browsers, check_isolation
+from sitin.cli.listeners import listening, metrics_listening, url_of
 from sitin.cli.machine import host_id
 from sitin.cli.settings import Settings, calendar_settings, transcription_settings
 from sitin.contract.launch import BotLauncher
@@ -82,8 +84,8 @@ async def running_service(
 
     Bots are launched by ``launcher``, the processes of this machine unless another is given.
     """
-    with _listening(host, port) as listener:
-        url = f"http://{_for_url(host)}:{listener.getsockname()[1]}"
+    with listening(host, port) as listener, metrics_listening(settings) as metrics:
+        url = url_of(host, listener)
         if launcher is None:
             await _check_machine(settings)
         async with installation(settings) as install, _providers() as providers:
@@ -93,7 +95,10 @@ async def running_service(
             running = Running()
             try:
                 supervisor = await _start_worker(install, house, running, launcher)
-                running.start("api", _serve(house.services, listener))
+                _start_metrics(settings, running, metrics)
+                token = settings.plain_metrics_token
+                app = create_app(house.services, metrics_token=token)
+                running.start("api", _serve(app, listener))
                 log.info("serving", url=url)
                 yield Service(url, supervisor, running)
             finally:
@@ -107,17 +112,26 @@ async def running_worker(
     """What another machine adds to a service: deliveries and bots. Raises ``OperatorError``."""
     if settings.database_url is not None and is_local(settings.storage):
         _require_shared(settings)
-    if launcher is None:
-        await _check_machine(settings)
-    async with installation(settings) as install, _providers() as providers:
-        public_url = str(settings.public_url or "http://127.0.0.1:8000")
-        house = furnish(install, *providers, public_url=public_url)
-        running = Running()
-        try:
-            supervisor = await _start_worker(install, house, running, launcher)
-            yield Service(public_url, supervisor, running)
-        finally:
-            await running.stop()
+    with metrics_listening(settings) as metrics:
+        if launcher is None:
+            await _check_machine(settings)
+        async with installation(settings) as install, _providers() as providers:
+            public_url = str(settings.public_url or "http://127.0.0.1:8000")
+            house = furnish(install, *providers, public_url=public_url)
+            running = Running()
+            try:
+                supervisor = await _start_worker(install, house, running, launcher)
+                _start_metrics(settings, running, metrics)
+                yield Service(public_url, supervisor, running)
+            finally:
+                await running.stop()
+
+
+def _start_metrics(settings: Settings, running: Running, listener: socket.socket | None) -> None:
+    if listener is not None:
+        app = create_metrics_app(settings.plain_metrics_token)
+        running.start("metrics", _serve(app, listener))
+        log.info("serving_metrics", address=url_of(settings.metrics_host, listener))
 
 
 def _require_shared(settings: Settings) -> None:
@@ -186,9 +200,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve(services: Services, listener: socket.socket) -> None:
+async def _serve(app: Any, listener: socket.socket) -> None:
+    """Answer requests to an ASGI application on a socket until cancelled."""
     config = uvicorn.Config(
-        create_app(services),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -201,25 +216,3 @@ async def _serve(services: Services, listener: socket.socket) -> None:
     finally:
         server.should_exit = True
         await serving
-
-
-@contextlib.contextmanager
-def _listening(host: str, port: int) -> Any:
-    """A socket on the address, before anything else is begun."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        # Python's own text repeats the address.
-        why = str(error.strerror or error).partition(" (")[0]
-        raise OperatorError(
-            f"Cannot listen on {host}:{port} ({why}): stop what uses it, or choose another with "
-            "--port."
-        ) from None
-    with listener:
-        yield listener
-
-
-def _for_url(host: str) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only shown
-    return f"[{shown}]" if ":" in shown else shown

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,28 @@ class SitinError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+
+
+def error_body(
+    status: int,
+    *,
+    error: str,
+    code: str,
+    message: str,
+    details: str | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Returns the body of an error as the contract has it; that of a 400 has no ``details``."""
+    body: dict[str, Any] = {
+        "success": False,
+        "error": error,
+        "code": code,
+        "statusCode": status,
+        "message": message,
+    }
+    if status != HTTPStatus.BAD_REQUEST:
+        body["details"] = details
+    return body | dict(fields or {})
 
 
 class OperatorError(SitinError):

@@ -125,6 +125,7 @@ async def _service(
             "browser_args": (*settings.browser_args, *meeting.browser_args),
             "allow_private_addresses": True,
             "max_bots": max(1, settings.max_bots),
+            "metrics_port": None,
         }
     )
     async with running_service(own, port=0) as service, installation(own) as install:

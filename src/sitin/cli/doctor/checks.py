@@ -14,6 +14,7 @@ import psutil
 
 from sitin.cli.installation import installation
 from sitin.cli.launching import check_isolation, try_browsers
+from sitin.cli.listeners import is_loopback, metrics_listening, url_of
 from sitin.cli.machine import recordings_place
 from sitin.cli.settings import Settings
 from sitin.contract.failures import AdapterError
@@ -68,6 +69,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("database", _database),
         ("storage", _storage),
         ("port", _port),
+        ("metrics", _metrics),
         ("demo", _demo),
     ]
     return [await _look(what, look, settings) for what, look in looks]
@@ -150,6 +152,18 @@ async def _port(_settings: Settings) -> str:
         except OSError:
             return f"{_PORT} is in use: by this service, or choose another with --port"
     return f"{_PORT} is free"
+
+
+async def _metrics(settings: Settings) -> str:
+    with metrics_listening(settings) as listener:
+        if listener is None:
+            return "have no port of their own: SITIN_METRICS_PORT is none"
+        told = f"a further process answers on {url_of(settings.metrics_host, listener)}/metrics"
+    if settings.metrics_token is not None:
+        return f"{told} with the token, and `serve` on the API's port too"
+    if not is_loopback(settings.metrics_host):
+        return f"{told} to whoever reaches it: SITIN_METRICS_TOKEN makes them ask with a token"
+    return f"{told}, to this machine only"
 
 
 async def _demo(_settings: Settings) -> str:
