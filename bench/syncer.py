@@ -86,7 +86,9 @@ async def _work() -> None:
                 match json.loads(line):
                     case {"connect": body}:
                         made = await calendars.connections.create(
-                            caller, CreateCalendarConnectionRequestBody.model_validate(body)
+                            install.database.transaction,
+                            caller,
+                            CreateCalendarConnectionRequestBody.model_validate(body),
                         )
                         answer: Any = str(made.id)
                     case {"sync": connection_id}:

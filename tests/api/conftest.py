@@ -123,6 +123,7 @@ def services_of(house: House, calendars: Calendars) -> Services:
         database=house.database,
         clock=house.clock,
         plans=house.plans,
+        idempotency=house.idempotency,
         bots=house.bots,
         bot_creation=house.creation,
         bot_deletion=house.deletion,

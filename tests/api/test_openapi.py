@@ -14,6 +14,9 @@ from tests.shared import needs_shared
 
 pytestmark = pytest.mark.db
 
+KEY = ("header", "Idempotency-Key")
+"""The one parameter that the contract does not have."""
+
 NOTHING_REQUIRED = {"updateCalendarConnection"}
 """Operations that by the reference change what is given, though the schema requires all."""
 
@@ -40,7 +43,9 @@ def test_an_operation_is_the_contracts(document: Document, operation: str) -> No
     ours, theirs = document, contract()
     assert theirs is not None
     assert ours.places[operation] == theirs.places[operation]
-    assert ours.parameters(operation) == theirs.parameters(operation)
+    parameters = ours.parameters(operation)
+    parameters.pop(KEY, None)
+    assert parameters == theirs.parameters(operation)
     wanted = shape(theirs.request(operation))
     if operation in NOTHING_REQUIRED:
         del wanted["required"]
@@ -54,7 +59,23 @@ def test_an_operation_is_the_contracts(document: Document, operation: str) -> No
         - theirs.operations[operation]["responses"].keys()
     )
     # The reference and the rules for all operations tell of answers that the schema leaves out.
-    assert added <= {"401", "402", "403", "404", "429"}
+    assert added <= {"401", "402", "403", "404", "429"} | (
+        {"409"} if takes_key(ours, operation) else set()
+    )
+
+
+def takes_key(document: Document, operation: str) -> bool:
+    return KEY in document.parameters(operation)
+
+
+def test_every_post_that_changes_something_takes_an_idempotency_key(document: Document) -> None:
+    posts = {name for name, (method, _) in document.places.items() if method == "POST"}
+    assert {one for one in OPERATIONS if takes_key(document, one)} == posts - {"listRawCalendars"}
+    for operation in posts - {"listRawCalendars"}:
+        required, schema = document.parameters(operation)[KEY]
+        assert not required
+        assert (schema["minLength"], schema["maxLength"]) == (1, 255)
+        assert "409" in document.operations[operation]["responses"]
 
 
 @needs_shared("contract", "openapi-v2.json")

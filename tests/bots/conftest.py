@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from sitin.accounts.idempotency import IdempotencyStore
 from sitin.accounts.ledger import Ledger
 from sitin.accounts.models import Permission, TokenAccount
 from sitin.accounts.plans import UNLIMITED, Plan, Plans
@@ -102,6 +103,7 @@ class House:
     queueing: Queueing
     rooms: Rooms
     configurations: Configurations
+    idempotency: IdempotencyStore
     keyring: Keyring
     outgoing: OutgoingClient
     store: FailingStore
@@ -234,6 +236,7 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
     artifacts = Artifacts(
         store=store, keyring=keyring, public_url="https://files.example", clock=clock
     )
+    idempotency = IdempotencyStore(database=database, keyring=keyring, clock=clock)
     house = House(
         database=database,
         caller=Caller(team.id, Permission.FULL_ACCESS, plans.of(team.plan)),
@@ -248,6 +251,7 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
         deletion=Deletion(
             artifacts=artifacts,
             transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
+            idempotency=idempotency,
             jobs=jobs,
         ),
         reports=Reports(configurations=configurations, clock=clock),
@@ -263,6 +267,7 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
         ),
         rooms=Rooms(database, lifecycle, artifacts, transcripts, jobs),
         configurations=configurations,
+        idempotency=idempotency,
         keyring=keyring,
         outgoing=outgoing,
         store=store,

@@ -118,7 +118,9 @@ class Office:
         chosen = "primary" if self.chosen is None else self.chosen.id
         body = {**self.credentials, "raw_calendar_id": chosen, **fields}
         connection = await self.calendars.connections.create(
-            self.caller, CreateCalendarConnectionRequestBody.model_validate(body)
+            self.database.transaction,
+            self.caller,
+            CreateCalendarConnectionRequestBody.model_validate(body),
         )
         self.connection_ids.append(connection.id)
         return connection.id

@@ -125,7 +125,9 @@ async def test_other_credentials_that_prove_bad_lose_no_refresh_token(office: Of
     office.provider.fault("service_unavailable", "calendars.get", times=None)
     body = UpdateCalendarConnectionRequestBody(oauth_client_secret=office.provider.client.secret)
     with pytest.raises(ProviderUnavailableError):
-        await office.calendars.connections.update(office.caller, connection_id, body)
+        await office.calendars.connections.update(
+            office.database.transaction, office.caller, connection_id, body
+        )
     office.provider.faults.clear()
     office.rehearsal.clock.move(timedelta(hours=2))
     await office.sync()
@@ -146,11 +148,15 @@ async def test_nonsense_when_a_sync_is_asked_for_is_told_by_the_connection(offic
     connection_id = await office.connect()
     office.provider.fault("html", "token", times=1)
     with pytest.raises(ProviderUnavailableError):
-        await office.calendars.connections.sync(office.caller, connection_id)
+        await office.calendars.connections.sync(
+            office.database.transaction, office.caller, connection_id
+        )
     connection = await office.connection()
     assert connection.status == ConnectionStatus.ERROR
     assert connection.status_message == ("Microsoft Graph's answer is not what its API promises.")
-    await office.calendars.connections.sync(office.caller, connection_id)
+    await office.calendars.connections.sync(
+        office.database.transaction, office.caller, connection_id
+    )
     await office.work()
     assert (await office.connection()).status == ConnectionStatus.ACTIVE
 
@@ -159,10 +165,14 @@ async def test_a_sync_that_is_asked_for_does_not_wait_for_a_retry(office: Office
     connection_id = await office.connect()
     office.provider.fault("html", "delta", times=1)
     office.calendar.add("New", office.at(hours=2))
-    await office.calendars.connections.sync(office.caller, connection_id)
+    await office.calendars.connections.sync(
+        office.database.transaction, office.caller, connection_id
+    )
     await office.work()
     assert (await office.connection()).status == ConnectionStatus.ERROR
-    await office.calendars.connections.sync(office.caller, connection_id)
+    await office.calendars.connections.sync(
+        office.database.transaction, office.caller, connection_id
+    )
     await office.work()
     assert (await office.connection()).status == ConnectionStatus.ACTIVE
     assert [event.title for event in await office.events()] == ["New"]

@@ -48,6 +48,7 @@ async def is_untouched(office: Office) -> bool:
 async def patch(office: Office, **fields: str) -> None:
     """Give the connection other credentials, as the API does."""
     await office.calendars.connections.update(
+        office.database.transaction,
         office.caller,
         office.connection_ids[0],
         UpdateCalendarConnectionRequestBody.model_validate(fields),
@@ -154,7 +155,7 @@ class TestRevoked:
         assert requests(office, "token") == asked
         for ask in (office.calendars.connections.sync, office.calendars.connections.resubscribe):
             with pytest.raises(AccessTokenError):
-                await ask(office.caller, connection.id)
+                await ask(office.database.transaction, office.caller, connection.id)
         assert await office.told() == []
 
     async def test_36_other_credentials_win_it_back(self, office: Office) -> None:
@@ -296,10 +297,12 @@ class TestScopes:
         assert await is_untouched(office)
         for ask in (office.calendars.connections.sync, office.calendars.connections.resubscribe):
             with pytest.raises(AccessDeniedError):
-                await ask(office.caller, connection.id)
+                await ask(office.database.transaction, office.caller, connection.id)
         assert await office.told() == []
         office.account.grant.scopes = granted
-        await office.calendars.connections.sync(office.caller, connection.id)
+        await office.calendars.connections.sync(
+            office.database.transaction, office.caller, connection.id
+        )
         await office.work()
         assert await told_statuses(office) == [("connection_updated", "active")]
         assert await is_untouched(office)

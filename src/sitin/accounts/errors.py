@@ -65,6 +65,52 @@ class TooManyRequestsError(SitinError):
         self.fields = {"retryAfter": retry_after}
 
 
+class IdempotencyKeyInvalidError(SitinError):
+    """The header with the idempotency key holds none that can be used."""
+
+    code = "FST_ERR_VALIDATION"
+    status = 400
+    title = "Bad Request"
+
+    def __init__(self, longest: int) -> None:
+        super().__init__(
+            f"Idempotency-Key: send the header once, with 1 to {longest} printable ASCII "
+            "characters."
+        )
+
+
+class IdempotencyKeyError(SitinError):
+    """The idempotency key is taken by another request."""
+
+    status = 409
+    title = "Conflict"
+
+
+class IdempotencyKeyReusedError(IdempotencyKeyError):
+    """The key was sent before, with another body or to another operation."""
+
+    code = "FST_ERR_IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: this key was sent within the last 24 hours with another operation, "
+            "path or body; use a new key for a new request."
+        )
+
+
+class IdempotencyKeyInUseError(IdempotencyKeyError):
+    """A request with the same key is being worked on."""
+
+    code = "FST_ERR_IDEMPOTENCY_KEY_IN_USE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: a request with this key is still being worked on; repeat yours in a "
+            "moment for its answer."
+        )
+        self.headers = {"retry-after": "1"}
+
+
 class UnknownTeamError(OperatorError):
     """A command named a team that is not there."""
 

@@ -1,4 +1,7 @@
-"""Tables of teams, API keys, tokens and write limits. Used within accounts."""
+"""Tables of teams, API keys, tokens, write limits, the audit log and idempotency keys.
+
+Used within accounts.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,17 +15,20 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    LargeBinary,
     Numeric,
     String,
     Text,
+    Uuid,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from sitin.kit.database import Base
 from sitin.kit.ids import new_id
+from sitin.kit.sealing import SealedText
 
 
 class Permission(StrEnum):
@@ -147,3 +153,54 @@ class WriteBucket(Base):
     level: Mapped[float]
     """Writes left at ``at``."""
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ActorKind(StrEnum):
+    """Who made a change."""
+
+    API_KEY = "api_key"
+    CLI = "cli"
+
+
+class AuditEntry(Base):
+    """A change that was made or tried; a trigger lets nobody alter one."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        Index("ix_audit_entries_team_id_at_id", "team_id", "at", "id"),
+        Index("ix_audit_entries_object_ids", "object_ids", postgresql_using="gin"),
+        CheckConstraint("actor_kind IN ('api_key', 'cli')", name="actor_kind"),
+    )
+
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    team_id: Mapped[UUID | None]
+    actor_kind: Mapped[ActorKind] = mapped_column(String(16))
+    actor: Mapped[str] = mapped_column(Text)
+    """The API key's id, or the operating system's user who ran a command."""
+    action: Mapped[str] = mapped_column(Text)
+    """The API's operation id, or a command such as ``key revoke``."""
+    object_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    """What was created, changed or deleted."""
+    outcome: Mapped[str] = mapped_column(Text)
+    """``succeeded``, ``partial``, ``failed``, or an error's code."""
+    client: Mapped[str | None] = mapped_column(Text)
+    """The address that a request came from, or the host that a command ran on."""
+    request_id: Mapped[str | None] = mapped_column(Text)
+
+
+class IdempotencyKey(Base):
+    """The response to a request with an idempotency key."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index("ix_idempotency_keys_object_ids", "object_ids", postgresql_using="gin"),
+    )
+
+    id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """SHA-256 of team and key; the key itself is not stored."""
+    response: Mapped[str] = mapped_column(SealedText)
+    """JSON: the hash of the request, the status and the body of the response."""
+    object_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    """The objects that the response names."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)

@@ -13,6 +13,9 @@ SENDING_OPERATIONS = frozenset(
 )
 """All that ``sending_access`` may call; ``full_access`` may call everything."""
 
+READ_ONLY_POSTS = frozenset({"listRawCalendars"})
+"""POST operations that change nothing: no idempotency key, no line in the audit log."""
+
 
 def allows(permission: Permission, operation_id: str) -> bool:
     """Whether a key with this permission may call the operation."""

@@ -31,6 +31,8 @@ class Caller:
     team_id: UUID
     permission: Permission
     plan: Plan
+    key_id: UUID | None = None
+    """The API key; ``None`` where this service itself acts for the team."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ async def authenticate(
         )
     if row.last_used_at is None or row.last_used_at < now - _LAST_USED_EXACT_TO:
         await _note_use(session, row.id, now)
-    return Caller(team_id=row.team_id, permission=permission, plan=plans.of(row.plan))
+    return Caller(row.team_id, permission, plans.of(row.plan), row.id)
 
 
 async def _note_use(session: AsyncSession, key_id: UUID, now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from sitin.accounts.idempotency import IdempotencyStore
 from sitin.accounts.plans import Plans
 from sitin.api import errors, health
 from sitin.api.metrics import PATH as METRICS_PATH
@@ -50,6 +51,7 @@ class Services:
     database: Database
     clock: Clock
     plans: Plans
+    idempotency: IdempotencyStore
     bots: Bots
     bot_creation: BotCreation
     bot_deletion: Deletion
@@ -96,7 +98,7 @@ def _use_own_document(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if not made:
-            made.update(document(app))
+            made.update(document(app, ROUTERS))
         return made
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 
-from sitin.accounts.routing import left_headers
+from sitin.accounts.routing import response_headers
 from sitin.kit.errors import OperatorError, SitinError, error_body
 from sitin.kit.requests import sentence_of
 
@@ -51,21 +51,16 @@ def error_response(
         status, error=error, code=code, message=message, details=details, fields=fields
     )
     return JSONResponse(
-        body, status_code=status, headers={**left_headers(request), **(headers or {})}
+        body, status_code=status, headers={**response_headers(request), **(headers or {})}
     )
 
 
 async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SitinError)
-    return error_response(
-        request,
-        error.status,
-        error=error.title,
-        code=error.code,
-        message=error.message,
-        details=error.details,
-        headers=error.headers,
-        fields=error.fields,
+    return JSONResponse(
+        error.body(),
+        status_code=error.status,
+        headers={**response_headers(request), **error.headers},
     )
 
 

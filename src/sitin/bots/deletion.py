@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sitin.accounts.idempotency import IdempotencyStore
 from sitin.accounts.plans import Plans
 from sitin.accounts.service import Caller, teams
 from sitin.artifacts.service import Artifacts
@@ -42,10 +43,12 @@ class Deletion:
         *,
         artifacts: Artifacts,
         transcripts: TranscriptDeletion,
+        idempotency: IdempotencyStore,
         jobs: JobQueue,
     ) -> None:
         self._artifacts = artifacts
         self._transcripts = transcripts
+        self._idempotency = idempotency
         self._jobs = jobs
 
     async def delete_data(
@@ -72,6 +75,7 @@ class Deletion:
         elif schedule not in (ScheduleStatus.FAILED, ScheduleStatus.CANCELLED):
             raise BotNotFoundError(bot_id)
         await erase_messages(session, bot_id)
+        await self._idempotency.redact(session, bot_id)
 
     async def expire(self, session: AsyncSession, bot_ids: Sequence[UUID]) -> None:
         """Delete the artifacts of bots whose time is over; what is known about the bots stays."""

@@ -39,22 +39,22 @@ from sitin.kit.wire import OptionalQuery, OptionalTime
 router = APIRouter(prefix="/v2/bots", tags=["Bots"], route_class=KeyedRoute)
 
 
-def _bots(request: Request) -> Bots:
+async def _bots(request: Request) -> Bots:
     bots: Bots = request.app.state.bots
     return bots
 
 
-def _creation(request: Request) -> BotCreation:
+async def _creation(request: Request) -> BotCreation:
     creation: BotCreation = request.app.state.bot_creation
     return creation
 
 
-def _deletion(request: Request) -> Deletion:
+async def _deletion(request: Request) -> Deletion:
     deletion: Deletion = request.app.state.bot_deletion
     return deletion
 
 
-def _reports(request: Request) -> Reports:
+async def _reports(request: Request) -> Reports:
     reports: Reports = request.app.state.bot_reports
     return reports
 

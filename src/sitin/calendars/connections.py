@@ -1,6 +1,7 @@
 """What the API does with connections to calendars. Used by the routes.
 
 Providers are asked between transactions, never in one: whatever they refuse leaves nothing behind.
+A method that takes a ``Transaction`` opens it for the change itself, after the provider's answer.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from sitin.accounts.idempotency import IdempotencyStore
 from sitin.accounts.ledger import Ledger
 from sitin.accounts.service import Caller
 from sitin.bots.scheduled.for_events import EventBots
@@ -48,7 +50,7 @@ from sitin.contract.calendars import (
 from sitin.contract.failures import ActionRequiredError, RetriableError
 from sitin.jobs.interface import JobQueue
 from sitin.kit.clock import Clock
-from sitin.kit.database import Database
+from sitin.kit.database import Database, Transaction
 from sitin.kit.ids import new_id
 from sitin.kit.paging import Cursor, Page
 
@@ -68,6 +70,7 @@ class Connections:
         statuses: Statuses,
         telling: Telling,
         bots: EventBots,
+        idempotency: IdempotencyStore,
         ledger: Ledger,
         jobs: JobQueue,
         clock: Clock,
@@ -79,6 +82,7 @@ class Connections:
         self._statuses = statuses
         self._telling = telling
         self._bots = bots
+        self._idempotency = idempotency
         self._ledger = ledger
         self._jobs = jobs
         self._clock = clock
@@ -98,7 +102,12 @@ class Connections:
 
         return await _asking(ask)
 
-    async def create(self, caller: Caller, body: CreateCalendarConnectionRequestBody) -> Connection:
+    async def create(
+        self,
+        transaction: Transaction,
+        caller: Caller,
+        body: CreateCalendarConnectionRequestBody,
+    ) -> Connection:
         """Connect a calendar; its events follow.
 
         Raises as ``list_raw``, and ``RawCalendarNotFoundError``, ``ConnectionLimitError`` or
@@ -132,7 +141,7 @@ class Connections:
             updated_at=now,
         )
         try:
-            async with self._database.transaction() as session:
+            async with transaction() as session:
                 await self._check_limit(session, caller)
                 session.add(connection)
                 await session.flush()
@@ -141,7 +150,7 @@ class Connections:
                 await self._want_sync(session, connection)
                 await self._want_subscription(session, connection)
         except IntegrityError:
-            raise CalendarExistsError(raw.id) from None
+            raise CalendarExistsError from None
         return connection
 
     async def _check_limit(self, session: AsyncSession, caller: Caller) -> None:
@@ -154,7 +163,11 @@ class Connections:
             raise ConnectionLimitError(caller.plan.name, limit)
 
     async def update(
-        self, caller: Caller, connection_id: UUID, body: UpdateCalendarConnectionRequestBody
+        self,
+        transaction: Transaction,
+        caller: Caller,
+        connection_id: UUID,
+        body: UpdateCalendarConnectionRequestBody,
     ) -> Connection:
         """Give a connection other credentials, once they have proven good.
 
@@ -177,7 +190,7 @@ class Connections:
         except AccessRefusedError as error:
             await self._note_refusal(caller, connection_id, error, as_error=True)
             raise refusal_of(error) from error
-        async with self._database.transaction() as session:
+        async with transaction() as session:
             connection = await self._found(session, caller, connection_id, lock=True)
             await self._tokens.store(session, connection.id, grant, access)
             connection.status, connection.status_message = ConnectionStatus.ACTIVE, None
@@ -189,25 +202,27 @@ class Connections:
             await self._want_subscription(session, connection, anew=True)
         return connection
 
-    async def sync(self, caller: Caller, connection_id: UUID) -> None:
+    async def sync(self, transaction: Transaction, caller: Caller, connection_id: UUID) -> None:
         """Have the whole window listed, once the credentials have proven good.
 
         Raises ``CalendarNotFoundError``, ``AccessTokenError``, ``AccessDeniedError`` or
         ``ProviderUnavailableError``.
         """
         await self._prove(caller, connection_id)
-        async with self._database.transaction() as session:
+        async with transaction() as session:
             connection = await self._found(session, caller, connection_id, lock=True)
             connection.listing_wanted = True
             await self._want_sync(session, connection)
 
-    async def resubscribe(self, caller: Caller, connection_id: UUID) -> None:
+    async def resubscribe(
+        self, transaction: Transaction, caller: Caller, connection_id: UUID
+    ) -> None:
         """Have another subscription made, once the credentials have proven good.
 
         Raises as ``sync``.
         """
         await self._prove(caller, connection_id)
-        async with self._database.transaction() as session:
+        async with transaction() as session:
             connection = await self._found(session, caller, connection_id, lock=True)
             await self._want_subscription(session, connection, anew=True)
 
@@ -304,6 +319,7 @@ class Connections:
         await self._telling.disconnected(session, connection, at=self._clock.now())
         await session.delete(connection)
         await session.flush()
+        await self._idempotency.redact(session, connection_id)
 
     async def _found(
         self, session: AsyncSession, caller: Caller, connection_id: UUID, *, lock: bool = False

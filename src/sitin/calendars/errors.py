@@ -58,10 +58,11 @@ class CalendarExistsError(SitinError):
     status = 409
     title = "Conflict"
 
-    def __init__(self, raw_calendar_id: str) -> None:
+    def __init__(self) -> None:
+        # Does not quote the id, which may be an e-mail address: an answer may be stored.
         super().__init__(
-            f"raw_calendar_id: your team has a connection to '{raw_calendar_id}' already; change "
-            "that one with PATCH, or delete it first."
+            "raw_calendar_id: your team has a connection to this calendar already; change that one "
+            "with PATCH, or delete it first."
         )
 
 

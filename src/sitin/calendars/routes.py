@@ -5,7 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from sitin.accounts.routing import CallerOfRequest, KeyedRoute, SessionOfRequest
+from sitin.accounts.routing import (
+    CallerOfRequest,
+    KeyedRoute,
+    SessionOfRequest,
+    TransactionOfRequest,
+)
 from sitin.bots.routing import CursorText, bad_cursor, choices, errors, read_cursor
 from sitin.bots.schemas import Done
 from sitin.calendars import schemas
@@ -34,17 +39,17 @@ class _EventType(StrEnum):
     RECURRING = "recurring"
 
 
-def _connections(request: Request) -> Connections:
+async def _connections(request: Request) -> Connections:
     connections: Connections = request.app.state.calendar_connections
     return connections
 
 
-def _events(request: Request) -> Events:
+async def _events(request: Request) -> Events:
     events: Events = request.app.state.calendar_events
     return events
 
 
-def _bots(request: Request) -> CalendarBots:
+async def _bots(request: Request) -> CalendarBots:
     bots: CalendarBots = request.app.state.calendar_bots
     return bots
 
@@ -102,6 +107,7 @@ async def list_raw_calendars(
 async def create_calendar_connection(
     body: CreateCalendarConnectionRequestBody,
     connections: ConnectionsOfApp,
+    transaction: TransactionOfRequest,
     caller: CallerOfRequest,
 ) -> schemas.CreateCalendarConnectionResponse:
     """Connect a calendar with an OAuth app of yours; its events of the next 30 days follow.
@@ -109,7 +115,7 @@ async def create_calendar_connection(
     Credentials that the provider refuses are a 401 or 403, a calendar that the account does not
     have is a 404, and then nothing is stored.
     """
-    connection = await connections.create(caller, body)
+    connection = await connections.create(transaction, caller, body)
     return schemas.CreateCalendarConnectionResponse(
         success=True,
         data=schemas.ConnectionCreated(
@@ -213,10 +219,11 @@ async def update_calendar_connection(
     calendar_id: CalendarId,
     body: UpdateCalendarConnectionRequestBody,
     connections: ConnectionsOfApp,
+    transaction: TransactionOfRequest,
     caller: CallerOfRequest,
 ) -> schemas.UpdateCalendarConnectionResponse:
     """Change what is given of the credentials, once they have proven good."""
-    connection = await connections.update(caller, calendar_id, body)
+    connection = await connections.update(transaction, caller, calendar_id, body)
     return schemas.UpdateCalendarConnectionResponse(
         success=True,
         data=schemas.ConnectionUpdated(
@@ -237,10 +244,13 @@ async def update_calendar_connection(
     responses=errors(401, 404, writes=True),
 )
 async def sync_calendar(
-    calendar_id: CalendarId, connections: ConnectionsOfApp, caller: CallerOfRequest
+    calendar_id: CalendarId,
+    connections: ConnectionsOfApp,
+    transaction: TransactionOfRequest,
+    caller: CallerOfRequest,
 ) -> schemas.SyncCalendarResponse:
     """Have all events of the next 30 days listed anew; credentials that fail are told at once."""
-    await connections.sync(caller, calendar_id)
+    await connections.sync(transaction, caller, calendar_id)
     done = Done(message="The calendar is being synced.")
     return schemas.SyncCalendarResponse(success=True, data=done)
 
@@ -255,11 +265,12 @@ async def sync_calendar(
 async def resubscribe_calendar(
     calendar_id: CalendarId,
     connections: ConnectionsOfApp,
+    transaction: TransactionOfRequest,
     caller: CallerOfRequest,
     request: Request,
 ) -> schemas.ResubscribeCalendarResponse:
     """Have the provider push to a new subscription, and end the old one."""
-    await connections.resubscribe(caller, calendar_id)
+    await connections.resubscribe(transaction, caller, calendar_id)
     return schemas.ResubscribeCalendarResponse(
         success=True,
         data=schemas.Resubscribed(

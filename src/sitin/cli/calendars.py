@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sitin.accounts.idempotency import IdempotencyStore
 from sitin.accounts.ledger import Ledger
 from sitin.bots.configuration import Configurations
 from sitin.bots.scheduled.for_events import EventBots
@@ -78,6 +79,7 @@ def furnish_calendars(
             statuses=statuses,
             telling=telling,
             bots=event_bots,
+            idempotency=IdempotencyStore(database=database, keyring=keyring, clock=clock),
             ledger=ledger,
             jobs=jobs,
             clock=clock,

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from sitin.accounts.idempotency import IdempotencyStore
 from sitin.accounts.ledger import Ledger
+from sitin.accounts.periodic import PeriodicAccountWork
 from sitin.api.app import Services
 from sitin.artifacts.service import Artifacts
 from sitin.artifacts.tasks import Purging
@@ -63,6 +65,7 @@ def furnish(
     )
     jobs, wakeups = PostgresJobQueue(), Wakeups(database.url)
     ledger = Ledger(clock, settings.token_rates)
+    idempotency = IdempotencyStore(database=database, keyring=keyring, clock=clock)
     artifacts = Artifacts(store=store, keyring=keyring, public_url=public_url, clock=clock)
     lifecycle = Lifecycle(clock, ledger)
     admission = Admission(ledger=ledger, clock=clock)
@@ -72,6 +75,7 @@ def furnish(
     deletion = Deletion(
         artifacts=artifacts,
         transcripts=TranscriptDeletion(jobs=jobs, clock=clock),
+        idempotency=idempotency,
         jobs=jobs,
     )
     transcription = Transcription(
@@ -104,12 +108,19 @@ def furnish(
     housekeeping = Housekeeping(
         database=database, clock=clock, retention=settings.webhook_retention
     )
+    account_work = PeriodicAccountWork(
+        database=database,
+        idempotency=idempotency,
+        clock=clock,
+        audit_retention=settings.audit_retention,
+    )
     retention = Retention(database=database, deletion=deletion, plans=install.plans, clock=clock)
     return House(
         services=Services(
             database=database,
             clock=clock,
             plans=install.plans,
+            idempotency=idempotency,
             bots=bots,
             bot_creation=BotCreation(
                 lifecycle=lifecycle,
@@ -152,6 +163,7 @@ def furnish(
                 retention.periodic(),
                 calendars.keeping.periodic(),
                 *housekeeping.periodic(),
+                *account_work.periodic(),
             ],
         ),
     )

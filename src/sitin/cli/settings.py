@@ -138,6 +138,8 @@ class Settings(BaseSettings):
     """What bots cost, as JSON: what to change of the default rates."""
     webhook_retention: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
     """How long messages to webhooks and callbacks, and the attempts to deliver them, are kept."""
+    audit_retention: Duration = Field(default=timedelta(days=90), gt=timedelta(0))
+    """How long entries of the audit log are kept."""
     metrics_host: str = "127.0.0.1"
     """Where the metrics port listens."""
     metrics_port: Annotated[int | None, BeforeValidator(_port_or_none)] = Field(

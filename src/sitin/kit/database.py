@@ -4,8 +4,8 @@ A service takes an ``AsyncSession`` and never commits; whoever opened the transa
 that is this module (``Database.transaction``) and nobody else.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 import pydantic_core
@@ -15,6 +15,9 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Transaction = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+"""Opens a transaction, or joins the caller's: for a service that has something else to do first."""
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -30,6 +30,17 @@ class SitinError(Exception):
         self.message = message
         self.details = details
 
+    def body(self) -> dict[str, Any]:
+        """The body of the answer that the API gives."""
+        return error_body(
+            self.status,
+            error=self.title,
+            code=self.code,
+            message=self.message,
+            details=self.details,
+            fields=self.fields,
+        )
+
 
 def error_body(
     status: int,

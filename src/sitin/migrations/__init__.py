@@ -1,4 +1,4 @@
 """Database migrations, applied in order by Alembic."""
 
-HEAD = "0015_jobs"
+HEAD = "0016_audit"
 """The last of them."""

@@ -38,7 +38,7 @@ from sitin.kit.wire import OptionalQuery, OptionalTime
 router = APIRouter(prefix="/v2/bots/scheduled", tags=["Bots"], route_class=KeyedRoute)
 
 
-def _scheduled(request: Request) -> ScheduledBots:
+async def _scheduled(request: Request) -> ScheduledBots:
     scheduled: ScheduledBots = request.app.state.scheduled_bots
     return scheduled
 
