@@ -48,7 +48,7 @@ async def test_a_delivered_message_is_sent_again_under_its_id(post: Post) -> Non
     post.deliver()
     message_id = await post.publish()
     await post.attempted(1)
-    assert await again(post, message_id) == Resent(to=[endpoint.id], disabled=[])
+    assert await again(post, message_id) == Resent(post.team_id, to=[endpoint.id], disabled=[])
     await post.attempted(2)
     assert await post.states() == ["delivered", "pending"]
     await post.pass_until_due()
@@ -105,7 +105,9 @@ async def test_a_disabled_endpoint_is_passed_over(post: Post) -> None:
     first, second = await post.endpoint("/a"), await post.endpoint("/b")
     message_id = await post.publish()
     await switch(post, first.id, enabled=False)
-    assert await again(post, message_id) == Resent(to=[second.id], disabled=[first.id])
+    assert await again(post, message_id) == Resent(
+        post.team_id, to=[second.id], disabled=[first.id]
+    )
     await switch(post, second.id, enabled=False)
     with pytest.raises(EndpointDisabledError):
         await again(post, message_id)

@@ -14,6 +14,7 @@ from sitin.accounts.errors import plain
 from sitin.accounts.ledger import Ledger
 from sitin.accounts.models import ApiKey, Permission, Team, TokenAccount
 from sitin.accounts.plans import UNLIMITED
+from sitin.cli.changes import CommandChange, with_change
 from sitin.cli.console import AsJson, TeamId, show, show_all, with_installation
 from sitin.cli.installation import Installation
 from sitin.kit.clock import iso
@@ -36,19 +37,21 @@ def team_create(
 ) -> None:
     """Make a team with a key of full access."""
 
-    async def make(install: Installation) -> dict[str, Any]:
+    async def make(install: Installation, change: CommandChange) -> dict[str, Any]:
         install.plans.of(plan)
-        async with install.database.transaction() as session:
-            made = await service.create_team(session, name=name, plan=plan)
-            if token_amount:
-                ledger = Ledger(install.clock)
-                await ledger.grant(session, made.id, _exact(token_amount), note="at creation")
-            first = await service.create_key(
-                session, team_id=made.id, permission=Permission.FULL_ACCESS
-            )
+        session = change.session
+        made = await service.create_team(session, name=name, plan=plan)
+        if token_amount:
+            ledger = Ledger(install.clock)
+            await ledger.grant(session, made.id, _exact(token_amount), note="at creation")
+        first = await service.create_key(
+            session, team_id=made.id, permission=Permission.FULL_ACCESS
+        )
+        change.team_id = made.id
+        change.object_ids += [made.id, first.id]
         return {"team_id": str(made.id), "api_key": first.text}
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("team create", make), as_json=as_json)
 
 
 @team.command("list")
@@ -72,19 +75,18 @@ def team_update(
 ) -> None:
     """Change a team's name or plan; a new plan holds from the next request."""
 
-    async def make(install: Installation) -> dict[str, Any]:
+    async def make(install: Installation, change: CommandChange) -> dict[str, Any]:
         if plan is not None:
             install.plans.of(plan)
-        async with install.database.transaction() as session:
-            changed = await service.require_team(session, team_id)
-            if name is not None:
-                service.check_name(name)
-                changed.name = name
-            changed.plan = plan or changed.plan
-            account = await Ledger(install.clock).lock(session, team_id)
-            return _team(changed, account)
+        changed = await service.require_team(change.session, team_id)
+        if name is not None:
+            service.check_name(name)
+            changed.name = name
+        changed.plan = plan or changed.plan
+        account = await Ledger(install.clock).lock(change.session, team_id)
+        return _team(changed, account)
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("team update", make, team_id=team_id, object_ids=[team_id]), as_json=as_json)
 
 
 @key.command("create")
@@ -95,12 +97,12 @@ def key_create(
 ) -> None:
     """Make a further key of a team; it is shown once."""
 
-    async def make(install: Installation) -> dict[str, Any]:
-        async with install.database.transaction() as session:
-            made = await service.create_key(session, team_id=team_id, permission=permission)
+    async def make(_: Installation, change: CommandChange) -> dict[str, Any]:
+        made = await service.create_key(change.session, team_id=team_id, permission=permission)
+        change.object_ids.append(made.id)
         return {"key_id": str(made.id), "api_key": made.text}
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("key create", make, team_id=team_id), as_json=as_json)
 
 
 @key.command("list")
@@ -122,12 +124,12 @@ def key_revoke(
 ) -> None:
     """Let a key open nothing any more."""
 
-    async def make(install: Installation) -> dict[str, Any]:
-        async with install.database.transaction() as session:
-            revoked = await service.revoke_key(session, key_id, now=install.clock.now())
+    async def make(install: Installation, change: CommandChange) -> dict[str, Any]:
+        revoked = await service.revoke_key(change.session, key_id, now=install.clock.now())
+        change.team_id = revoked.team_id
         return _key(revoked)
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("key revoke", make, object_ids=[key_id]), as_json=as_json)
 
 
 @tokens.command("grant")
@@ -141,12 +143,12 @@ def tokens_grant(
     if not amount > 0:
         raise typer.BadParameter("must be more than 0", param_hint="--amount")
 
-    async def make(install: Installation) -> dict[str, Any]:
-        async with install.database.transaction() as session:
-            account = await Ledger(install.clock).grant(session, team_id, _exact(amount), note=note)
+    async def make(install: Installation, change: CommandChange) -> dict[str, Any]:
+        ledger = Ledger(install.clock)
+        account = await ledger.grant(change.session, team_id, _exact(amount), note=note)
         return _account(account)
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("tokens grant", make, team_id=team_id, object_ids=[team_id]), as_json=as_json)
 
 
 @tokens.command("ledger")

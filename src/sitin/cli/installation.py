@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import text
 
+from sitin.accounts.audit import record
 from sitin.accounts.models import Permission
 from sitin.accounts.plans import Plans
 from sitin.accounts.service import create_key, create_team, plans_in_use, team_named
 from sitin.bots.configuration import AddressCheck
+from sitin.cli.actors import change_by_command
 from sitin.cli.settings import Settings
 from sitin.kit.clock import Clock, SystemClock
 from sitin.kit.crypto import Keyring, keys_of_data_dir
@@ -81,6 +83,8 @@ async def first_team(install: Installation) -> None:
             return
         team = await create_team(session, name=DEFAULT_TEAM)
         key = await create_key(session, team_id=team.id, permission=Permission.FULL_ACCESS)
+        change = change_by_command("serve", team_id=team.id, object_ids=[team.id, key.id])
+        await record(session, change, at=install.clock.now())
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             await asyncio.to_thread(write_private, path, f"{key.text}\n")

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from sitin.cli.changes import CommandChange, with_change
 from sitin.cli.console import AsJson, show, show_all, with_installation
 from sitin.cli.installation import Installation
 
@@ -42,8 +43,7 @@ def requeue(as_json: AsJson = False) -> None:
     """Run the dead-lettered jobs again."""
     from sitin.jobs.queue import requeue_dead_lettered
 
-    async def make(install: Installation) -> dict[str, int]:
-        async with install.database.transaction() as session:
-            return {"requeued": await requeue_dead_lettered(session)}
+    async def make(_: Installation, change: CommandChange) -> dict[str, int]:
+        return {"requeued": await requeue_dead_lettered(change.session)}
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("job requeue", make), as_json=as_json)

@@ -17,6 +17,7 @@ import structlog
 import typer
 
 from sitin.cli import accounts
+from sitin.cli.audit import audit
 from sitin.cli.console import (
     AsJson,
     print_json,
@@ -49,6 +50,7 @@ app.add_typer(webhooks, name="webhook")
 app.add_typer(jobs, name="job")
 app.add_typer(secrets, name="secrets")
 app.add_typer(rehearsal, name="rehearsal")
+app.command()(audit)
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import typer
 
-from sitin.cli.console import AsJson, show, with_installation
+from sitin.accounts.audit import PARTIAL
+from sitin.cli.changes import CommandChange, with_change
+from sitin.cli.console import AsJson, show
 from sitin.cli.installation import Installation
 from sitin.kit.database import Base
 from sitin.kit.errors import OperatorError
@@ -24,10 +26,14 @@ def renew(as_json: AsJson = False) -> None:
     # Every room's tables are loaded with it.
     import sitin.cli.house  # noqa: F401
 
-    async def make(install: Installation) -> Renewed:
-        return await renew_secrets(install.database, install.keyring, Base.metadata)
+    async def make(install: Installation, change: CommandChange) -> Renewed:
+        # In transactions of its own, batch by batch; the entry follows when all are done.
+        done = await renew_secrets(install.database, install.keyring, Base.metadata)
+        if done.left or done.unreadable:
+            change.outcome = PARTIAL
+        return done
 
-    done = with_installation(make)
+    done = with_change("secrets renew", make)
     unreadable = sum(done.unreadable.values())
     show(_shown(done, unreadable), as_json=as_json)
     if unreadable:

@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 
 from sitin.accounts.service import require_team
+from sitin.cli.changes import CommandChange, with_change
 from sitin.cli.console import (
     AsJson,
     TeamId,
@@ -33,6 +34,7 @@ from sitin.notifications.endpoints import (
     delete_endpoint,
     list_endpoints,
     rotate_secret,
+    team_of,
 )
 from sitin.notifications.log import LoggedDelivery, LoggedMessage
 from sitin.notifications.models import Attempt, DeliveryState
@@ -58,21 +60,21 @@ def create(
 ) -> None:
     """Make a webhook endpoint; the secret verifies its signatures."""
 
-    async def make(install: Installation) -> dict[str, str]:
+    async def make(install: Installation, change: CommandChange) -> dict[str, str]:
         _check(install, url)
-        async with install.database.transaction() as session:
-            await require_team(session, team_id)
-            made = await create_endpoint(
-                session,
-                install.keyring,
-                team_id=team_id,
-                url=url,
-                events=event or [],
-                name=name,
-            )
+        await require_team(change.session, team_id)
+        made = await create_endpoint(
+            change.session,
+            install.keyring,
+            team_id=team_id,
+            url=url,
+            events=event or [],
+            name=name,
+        )
+        change.object_ids.append(made.id)
         return {"webhook_id": str(made.id), "secret": made.secret}
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("webhook create", make, team_id=team_id), as_json=as_json)
 
 
 @app.command("list")
@@ -119,14 +121,14 @@ def update(
             "--disable."
         )
 
-    async def change(install: Installation) -> dict[str, str]:
+    async def make(install: Installation, change: CommandChange) -> dict[str, str]:
         if url is not None:
             _check(install, url)
-        async with install.database.transaction() as session:
-            await change_endpoint(session, webhook_id, changes)
+        change.team_id = await team_of(change.session, webhook_id)
+        await change_endpoint(change.session, webhook_id, changes)
         return {"webhook_id": str(webhook_id)}
 
-    show(with_installation(change), as_json=as_json)
+    show(with_change("webhook update", make, object_ids=[webhook_id]), as_json=as_json)
 
 
 @app.command()
@@ -140,31 +142,31 @@ def rotate(
     """Give an endpoint a new secret; meanwhile messages carry a signature of each."""
     length = _overlap(overlap)
 
-    async def make(install: Installation) -> dict[str, str]:
+    async def make(install: Installation, change: CommandChange) -> dict[str, str]:
         now = install.clock.now()
-        async with install.database.transaction() as session:
-            secret = await rotate_secret(
-                session, install.keyring, webhook_id, overlap=length, now=now
-            )
+        change.team_id = await team_of(change.session, webhook_id)
+        secret = await rotate_secret(
+            change.session, install.keyring, webhook_id, overlap=length, now=now
+        )
         return {
             "webhook_id": str(webhook_id),
             "secret": secret,
             "overlap_until": iso(now + length),
         }
 
-    show(with_installation(make), as_json=as_json)
+    show(with_change("webhook rotate", make, object_ids=[webhook_id]), as_json=as_json)
 
 
 @app.command()
 def delete(webhook_id: WebhookId, as_json: AsJson = False) -> None:
     """Disable an endpoint for good and forget its secrets; the log of its messages stays."""
 
-    async def remove(install: Installation) -> dict[str, str]:
-        async with install.database.transaction() as session:
-            await delete_endpoint(session, webhook_id, now=install.clock.now())
+    async def remove(install: Installation, change: CommandChange) -> dict[str, str]:
+        change.team_id = await team_of(change.session, webhook_id)
+        await delete_endpoint(change.session, webhook_id, now=install.clock.now())
         return {"webhook_id": str(webhook_id)}
 
-    show(with_installation(remove), as_json=as_json)
+    show(with_change("webhook delete", remove, object_ids=[webhook_id]), as_json=as_json)
 
 
 @app.command()
@@ -233,18 +235,19 @@ def resend_(
 ) -> None:
     """Send a message again under its id, with fresh links."""
 
-    async def again(install: Installation) -> dict[str, Any]:
-        async with install.database.transaction() as session:
-            resent = await resend(
-                session, message_id=message_id, endpoint_id=webhook, at=install.clock.now()
-            )
+    async def again(install: Installation, change: CommandChange) -> dict[str, Any]:
+        resent = await resend(
+            change.session, message_id=message_id, endpoint_id=webhook, at=install.clock.now()
+        )
+        change.team_id = resent.team_id
+        change.object_ids += resent.to
         return {
             "message_id": str(message_id),
             "webhook_ids": [str(one) for one in resent.to],
             "disabled": [str(one) for one in resent.disabled],
         }
 
-    result = with_installation(again)
+    result = with_change("webhook resend", again, object_ids=[message_id])
     if as_json:
         print_json(result)
         return

@@ -97,6 +97,15 @@ async def list_endpoints(
     return [Listed(endpoint, until) for endpoint, until in await session.execute(query)]
 
 
+async def team_of(session: AsyncSession, endpoint_id: UUID) -> UUID:
+    """The team that an endpoint belongs to. Raises ``UnknownEndpointError``."""
+    query = select(WebhookEndpoint.team_id).where(WebhookEndpoint.id == endpoint_id)
+    team_id = await session.scalar(query)
+    if team_id is None:
+        raise UnknownEndpointError(endpoint_id)
+    return team_id
+
+
 async def change_endpoint(session: AsyncSession, endpoint_id: UUID, changes: Changes) -> None:
     """Change what is given. What waits for the endpoint goes to its new address.
 

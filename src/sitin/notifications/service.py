@@ -97,6 +97,8 @@ class Callback:
 class Resent:
     """Where a stored message goes again."""
 
+    team_id: UUID
+    """Whose message it is."""
     to: Sequence[UUID]
     """Endpoints."""
     disabled: Sequence[UUID]
@@ -228,7 +230,9 @@ async def resend(
     session.add_all(Delivery(**_to_endpoint(one), **further) for one in new)
     await session.flush()
     await wake(session, Channel.DELIVERIES)
-    return Resent(to=to, disabled=[one.id for one in endpoints if not one.enabled])
+    return Resent(
+        team_id=message.team_id, to=to, disabled=[one.id for one in endpoints if not one.enabled]
+    )
 
 
 @dataclass(frozen=True, slots=True)
