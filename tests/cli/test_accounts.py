@@ -90,12 +90,17 @@ async def test_what_is_not_there_is_one_sentence(machine: Machine) -> None:
             assert errors.count("\n") == 1
 
 
-NAME = "A team's name has 1 to 255 characters, none of them a control character.\n"
+NAME = (
+    "A team's name has 1 to 255 characters, at least one of them visible and none "
+    "a control character.\n"
+)
 TOKENS = "This team can be granted 0.000001 to 99999999999999.999999 tokens.\n"
 NOT_POSSIBLE = {
     ("team", "create", "--name", "x" * 5000): NAME,
     ("team", "create", "--name", ""): NAME,
     ("team", "create", "--name", "a\nb"): NAME,
+    ("team", "create", "--name", "   "): NAME,
+    ("team", "update", "--team", "{team}", "--name", "\u3164"): NAME,
     ("team", "update", "--team", "{team}", "--name", ""): NAME,
     ("team", "create", "--name", "Rich", "--tokens", "1e30"): TOKENS,
     ("team", "create", "--name", "Rich", "--tokens", "inf"): TOKENS,

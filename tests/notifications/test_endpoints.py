@@ -79,7 +79,7 @@ async def test_what_makes_no_sense_is_refused(post: Post) -> None:
     endpoint = await post.endpoint("/x")
     with pytest.raises(UnknownEventError):
         await change(post, endpoint.id, events=["bot.completed", ""])
-    for name in ("", "x" * 256, "a\nb", "a\x00b"):
+    for name in ("", "x" * 256, "a\nb", "a\x00b", "   ", "\u200b", "\u3164 "):
         with pytest.raises(InvalidNameError, match="1 to 255 characters"):
             await change(post, endpoint.id, name=name)
     nobody = new_id()

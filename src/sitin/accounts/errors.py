@@ -120,7 +120,8 @@ class TeamNameError(OperatorError):
 
     def __init__(self, longest: int) -> None:
         super().__init__(
-            f"A team's name has 1 to {longest} characters, none of them a control character."
+            f"A team's name has 1 to {longest} characters, at least one of them visible and none "
+            "a control character."
         )
 
 

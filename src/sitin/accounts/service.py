@@ -19,6 +19,7 @@ from sitin.accounts.models import LONGEST_NAME, ApiKey, Permission, Team, TokenA
 from sitin.accounts.permissions import allows
 from sitin.accounts.plans import UNLIMITED, Plan, Plans
 from sitin.kit.crypto import hash_api_key, new_api_key
+from sitin.kit.texts import is_blank
 
 KEY_HEADER = "x-meeting-baas-api-key"
 _LAST_USED_EXACT_TO = timedelta(minutes=1)
@@ -56,7 +57,7 @@ async def create_team(session: AsyncSession, *, name: str, plan: str = UNLIMITED
 
 def check_name(name: str) -> None:
     """Raise ``TeamNameError`` for a name that no team can have."""
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if len(name) > LONGEST_NAME or not name.isprintable() or is_blank(name):
         raise TeamNameError(LONGEST_NAME)
 
 

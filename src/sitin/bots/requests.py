@@ -7,6 +7,8 @@ from pydantic import Field, WithJsonSchema
 from sitin.contract.codes import RecordingMode
 from sitin.kit.wire import (
     JSON_INTEGER,
+    NOT_BLANK,
+    NOT_BLANK_UNLESS_EMPTY,
     SAFE_INTEGER,
     In,
     Integer,
@@ -15,6 +17,9 @@ from sitin.kit.wire import (
     Text,
     Uri,
 )
+
+BotName = Annotated[Text, Field(min_length=1, max_length=255), NOT_BLANK]
+"""The name a bot shows in the meeting; a platform does not let a guest in without one."""
 
 SHORT_TIMEOUT = (120, 1800)
 SILENCE_TIMEOUT = (300, 1800)
@@ -59,7 +64,9 @@ class TranscriptionConfig(In):
     """Which engine transcribes, and how."""
 
     provider: Literal["gladia"] = Field("gladia", description="The engine.")
-    api_key: Text | None = Field(None, description="A key of your own at this engine.")
+    api_key: Annotated[Text, NOT_BLANK_UNLESS_EMPTY] | None = Field(
+        None, description="A key of your own at this engine."
+    )
     custom_params: JsonObject | None = Field(
         None, description="Parameters handed on to the engine as they are."
     )
@@ -78,14 +85,12 @@ class CallbackConfig(In):
 class BotConfigurationBody(In):
     """What a bot is like, whichever meeting it goes to."""
 
-    bot_name: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
-        description="The name the bot shows in the meeting."
-    )
+    bot_name: BotName = Field(description="The name the bot shows in the meeting.")
     bot_image: Uri | None = Field(None, description="HTTPS address of a JPEG or PNG avatar.")
     recording_mode: RecordingMode = Field(
         RecordingMode.SPEAKER_VIEW, description="What is recorded."
     )
-    entry_message: Annotated[Text, Field(max_length=500)] | None = Field(
+    entry_message: Annotated[Text, Field(max_length=500), NOT_BLANK_UNLESS_EMPTY] | None = Field(
         None, description="Posted in the meeting's chat when the bot joins."
     )
     timeout_config: TimeoutConfig = Field(

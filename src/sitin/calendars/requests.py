@@ -8,14 +8,15 @@ from pydantic.json_schema import SkipJsonSchema
 
 from sitin.bots.requests import (
     BotConfigurationBody,
+    BotName,
     CallbackConfig,
     StreamingConfig,
     TranscriptionConfig,
 )
 from sitin.contract.calendars import CalendarPlatform
-from sitin.kit.wire import Id, In, StrictFlag, Text
+from sitin.kit.wire import NOT_BLANK, Id, In, StrictFlag, Text
 
-_Required = Annotated[Text, Field(min_length=1)]
+_Required = Annotated[Text, Field(min_length=1), NOT_BLANK]
 
 
 class OAuthBody(In):
@@ -101,7 +102,7 @@ class CreateCalendarBotRequestBody(BotConfigurationBody, TargetBody):
 class UpdateCalendarBotRequestBody(BotConfigurationBody, TargetBody):
     """What is to change of an event's bot, or of a series'; what is not given stays."""
 
-    bot_name: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
+    bot_name: BotName = Field(
         "", description="The name the bot shows.", json_schema_extra=_without_default
     )
     streaming_config: StreamingConfig | SkipJsonSchema[None] = Field(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from sitin.kit.clock import iso
+from sitin.kit.texts import is_blank
 
 UUID_PATTERN = (
     r"^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
@@ -162,6 +164,23 @@ _STORABLE = BeforeValidator(_check_storable)
 
 Text = Annotated[str, _STORABLE]
 """Text that a client gives and the database stores."""
+
+
+def _check_not_blank(value: str) -> str:
+    if is_blank(value):
+        raise ValueError("must contain at least one visible character")
+    return value
+
+
+def _check_not_blank_unless_empty(value: str) -> str:
+    return value and _check_not_blank(value)
+
+
+NOT_BLANK = AfterValidator(_check_not_blank)
+"""Refuses text of which nothing can be seen. Comes last, after the limits of length."""
+
+NOT_BLANK_UNLESS_EMPTY = AfterValidator(_check_not_blank_unless_empty)
+"""The same where the empty text stands for none, as some clients send it."""
 
 Uri = Annotated[str, _STORABLE, WithJsonSchema({"type": "string", "format": "uri"})]
 """An address that a client gives; the room that uses it says which kinds it takes."""

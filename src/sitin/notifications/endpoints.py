@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.kit.crypto import Keyring
+from sitin.kit.texts import is_blank
 from sitin.notifications.errors import (
     InvalidNameError,
     UnknownEndpointError,
@@ -196,6 +197,6 @@ def _events(events: Sequence[str]) -> list[str]:
 
 
 def _name(name: str) -> str:
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if len(name) > LONGEST_NAME or not name.isprintable() or is_blank(name):
         raise InvalidNameError(LONGEST_NAME)
     return name

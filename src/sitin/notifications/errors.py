@@ -22,8 +22,8 @@ class InvalidNameError(OperatorError):
 
     def __init__(self, longest: int) -> None:
         super().__init__(
-            f"A webhook endpoint's name has 1 to {longest} characters, none of them a control "
-            "character."
+            f"A webhook endpoint's name has 1 to {longest} characters, at least one of "
+            "them visible and none a control character."
         )
 
 

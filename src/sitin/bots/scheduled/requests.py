@@ -1,12 +1,12 @@
 """What clients send about scheduled bots. For the routes."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
-from sitin.bots.requests import CreateBotRequestBody
-from sitin.kit.wire import Text, Time, Uri
+from sitin.bots.requests import BotName, CreateBotRequestBody
+from sitin.kit.wire import Time, Uri
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ class UpdateScheduledBotRequestBody(CreateBotRequestBody):
     Which fields were given, ``model_fields_set`` tells.
     """
 
-    bot_name: Annotated[Text, Field(min_length=1, max_length=255)] = Field(
+    bot_name: BotName = Field(
         "", description="The name the bot shows.", json_schema_extra=_without_default
     )
     meeting_url: Uri = Field(
