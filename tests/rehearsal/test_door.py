@@ -1,5 +1,6 @@
 """Everything that can happen before, at and after the door, with a real browser."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -8,6 +9,7 @@ from playwright.async_api import Browser, expect
 
 from sitin.rehearsal import ControlError, RehearsalServer
 from tests.rehearsal.conftest import Arrive, Hold
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -203,6 +205,43 @@ async def test_the_end_is_told_and_the_code_expires(hold: Hold, arrive: Arrive) 
     assert meeting.state.participants == ()
     late = await arrive(meeting)
     await late.reads("Your meeting code has expired")
+
+
+@pytest.mark.parametrize("second_join", [False, True])
+async def test_an_ended_meeting_leaves_no_task_behind(
+    hold: Hold, arrive: Arrive, second_join: bool
+) -> None:
+    def tasks() -> set[asyncio.Task[Any]]:
+        return {task for task in asyncio.all_tasks() if not task.done()}
+
+    before = tasks()
+    meeting = await hold(
+        timeline=[
+            {"at": 0, "do": "present", "who": "Ben Okafor"},
+            {"at": 1, "do": "say", "who": "Ada Martin", "text": "This takes a while to say."},
+            {"at": 600, "do": "say", "who": "Ada Martin", "text": "This is never said."},
+        ],
+        prejoin={"second_join": second_join},
+    )
+    inside, at_the_second_door, outside = [await arrive(meeting) for _ in range(3)]
+    await inside.ask()
+    if second_join:
+        await inside.page.get_by_role("button", name="Join now", exact=True).click()
+    await meeting.joined()
+    if second_join:
+        await at_the_second_door.ask("Grace")
+        await at_the_second_door.page.get_by_role("button", name="Join now").wait_for()
+    await meeting.reached(1.5)
+    meeting.end()
+    await meeting.left()
+    await inside.reads("Your host ended the meeting for everyone")
+    async with asyncio.timeout(20):
+        await meeting.played()
+    with pytest.raises(ControlError, match="has ended"):
+        meeting.join("Ada Martin")
+    for guest in (inside, at_the_second_door, outside):
+        await guest.page.close()
+    await until(lambda: not tasks() - before - {asyncio.current_task()})
 
 
 async def test_closing_a_meeting_ends_it_for_its_visitors(

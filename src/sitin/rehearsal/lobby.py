@@ -180,6 +180,8 @@ class Lobby:
     ) -> None:
         self._stop_answering(visitor.id)
         visitor.in_call = False
+        # Its page may be about to press the second "Join now".
+        visitor.device_id = ""
         self._note(visitor.id, outcome=outcome, left_at=SystemClock().now())
         task = asyncio.create_task(visitor.dismiss(outcome))
         self._dismissals.add(task)

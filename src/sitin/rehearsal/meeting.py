@@ -152,8 +152,7 @@ class Meeting:
         if self._ledger.ended_at is None:
             self.end()
         await self._lobby.close()
-        for task in self._tasks:
-            task.cancel()
+        self._cancel_tasks()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._write_truth()
 
@@ -181,20 +180,24 @@ class Meeting:
         self._people_changed()
 
     def end(self) -> None:
-        """End the meeting for everyone."""
+        """End the meeting for everyone. From then on it takes no CPU time."""
         if self._ledger.ended_at is not None:
             raise ControlError("the meeting has ended already")
         self._ledger.ended_at = SystemClock().now()
         self._lobby.end()
+        self._stage.silence_everybody()
         for person in self._cast.people:
-            self._stage.silence(person)
             if person.present:
                 self._cast.leave(person.spec.id)
+        self._cancel_tasks()
+        self._timeline_done = True
         self._write_truth()
         self._changes.fire()
 
     def join(self, who: str) -> None:
         """A participant comes, or comes back."""
+        if self._ledger.ended_at is not None:
+            raise ControlError("the meeting has ended")
         self._cast.join(who)
 
     def leave(self, who: str) -> None:
@@ -332,6 +335,13 @@ class Meeting:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(_reported(work, self.script.code)))
+
+    def _cancel_tasks(self) -> None:
+        """Cancel the sound, the pictures and the timeline, but not the caller's own task."""
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
 
     def _start_clock(self) -> None:
         if not self.clock.running:

@@ -121,6 +121,11 @@ class SoundStage:
         """Cut off what somebody is saying."""
         self._performances = [p for p in self._performances if p.person is not person]
 
+    def silence_everybody(self) -> None:
+        """Cut off whatever is said and drop what was to be said later."""
+        self._performances.clear()
+        self._waiting.clear()
+
     def listen(self) -> Listener:
         """A new listener; it hears everything from the next beat on."""
         listener = Listener()
