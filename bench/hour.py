@@ -45,7 +45,7 @@ class HourOfMeeting:
     def end(self) -> Recording:
         """Close the files and make the recording of them."""
         self._voices.close()
-        self._mix.close()
+        self._mix.close(end=SECONDS)
         now = datetime.now(UTC)
         people = [
             BotEvent(

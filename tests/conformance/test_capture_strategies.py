@@ -8,6 +8,7 @@ import gc
 import shutil
 import threading
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -30,7 +31,15 @@ from sitin.runner.capture.mp4 import duration
 from sitin.runner.capture.sound import RATE
 from sitin.runner.capture.strategy import Kind
 from tests.fakes.capture import FakeCapture
-from tests.runner.capture.media import ORIGIN, boxes, loudness, read_sound, read_video
+from tests.runner.capture.media import (
+    ORIGIN,
+    assert_card,
+    boxes,
+    loudness,
+    read_sound,
+    read_video,
+    stream_ends,
+)
 from tests.runner.capture.meeting import ADA, BEN, Held, Page, diarization, seen
 
 pytestmark = pytest.mark.unit
@@ -199,6 +208,9 @@ def test_the_video_is_ready_for_the_web_and_as_long_as_the_sound(take: Take) -> 
     with av.open(str(path)) as container:
         assert {one.codec_context.name for one in container.streams} == {"h264", "aac"}
     assert duration(path) == pytest.approx(LENGTH, abs=0.2)
+    ends = stream_ends(path)
+    assert ends["video"] == pytest.approx(LENGTH, abs=0.1)
+    assert ends["audio"] == pytest.approx(LENGTH, abs=0.1)
     shown = [mark for _, mark in read_video(path)]
     assert len(shown) >= 0.98 * (LENGTH - 0.5) * 25
     assert all(shown)
@@ -219,6 +231,8 @@ def test_killed_it_has_lost_five_seconds_at_most(take: Take, at: float) -> None:
     if take.held.kind is Kind.AUDIO:
         return
     path = left / "output.mp4"
+    ends = stream_ends(path)
+    assert ends["video"] == pytest.approx(ends["audio"], abs=0.1)
     assert boxes(path).index("moov") < boxes(path).index("mdat")
     assert at - 5 <= duration(path) <= at + 0.5
     times = [seconds for seconds, _ in read_video(path)]
@@ -247,6 +261,101 @@ def test_a_meeting_in_which_nothing_happens_is_recorded(tmp_path: Path, kind: Ki
     assert recording.duration == pytest.approx(3.0, abs=0.1)
     assert recording.participants == ()
     assert diarization(held.directory) == []
+
+
+PICTURES = pytest.mark.parametrize(
+    "kind", [Kind.LIVE, Kind.DENSE, Kind.TAB], ids=["live", "dense", "tab"]
+)
+
+
+@KINDS
+@pytest.mark.parametrize("seconds", [0.02, 0.2, 0.7])
+def test_a_recording_that_ends_as_soon_as_it_has_begun_is_a_short_one(
+    tmp_path: Path, kind: Kind, seconds: float
+) -> None:
+    held = Held(tmp_path / "files", kind, Page())
+    held.run(seconds)
+    held.finish()
+    recording = assemble(held.directory, seen(ADA), complete=True)
+    assert recording is not None
+    assert recording.complete
+    assert recording.duration == pytest.approx(seconds, abs=0.05)
+    assert [one.name for one in recording.participants] == ["Ada Martin"]
+    assert files(recording, ArtifactKind.AUDIO) == ["output.flac"]
+    assert diarization(held.directory) == []
+    if kind is Kind.AUDIO:
+        assert files(recording, ArtifactKind.VIDEO) == []
+        return
+    assert files(recording, ArtifactKind.VIDEO) == ["output.mp4"]
+    assert_card(held.directory / "output.mp4", ["Ada Martin", "Ben Okafor"])
+    ends = stream_ends(held.directory / "output.mp4")
+    assert ends["video"] == pytest.approx(ends["audio"], abs=0.1)
+
+
+@PICTURES
+def test_where_nobody_shows_anything_the_video_shows_who_is_there(
+    tmp_path: Path, kind: Kind
+) -> None:
+    held = Held(tmp_path / "files", kind, Page())
+    held.run(8.0)
+    held.names = {ADA: "Ada Martin"}
+    held.run(14.0)
+    held.finish()
+    recording = assemble(held.directory, seen(ADA, BEN), complete=True)
+    assert recording is not None
+    path = held.directory / "output.mp4"
+    assert files(recording, ArtifactKind.VIDEO) == ["output.mp4"]
+    assert files(recording, ArtifactKind.SCREENSHOT) == ["screenshots/1.png"]
+    ends = stream_ends(path)
+    assert ends["video"] == pytest.approx(14.0, abs=0.1)
+    assert ends["audio"] == pytest.approx(14.0, abs=0.1)
+    if kind is Kind.TAB:
+        # The browser's recorder gives no picture at all; names are shown in its place.
+        assert_card(path, ["Ada Martin"])
+        return
+    assert_card(path, ["Ada Martin", "Ben Okafor"])
+    times = [at for at, _ in read_video(path)]
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5
+    assert_card(path, ["Ada Martin"], at=12.0)
+
+
+@pytest.mark.parametrize("kind", [Kind.LIVE, Kind.DENSE], ids=["live", "dense"])
+def test_who_speaks_without_a_camera_is_named(tmp_path: Path, kind: Kind) -> None:
+    page = Page()
+    page.hear(1)
+    page.speak(22, 3.0, 4.0)
+    held = Held(tmp_path / "files", kind, page)
+    held.run(9.0)
+    held.names = {ADA: "Ada Martin"}
+    held.run(14.0)
+    held.finish()
+    assert assemble(held.directory, seen(ADA, BEN), complete=True) is not None
+    path = held.directory / "output.mp4"
+    assert_card(path, ["Ada Martin", "Ben Okafor"], at=1.0)
+    assert_card(path, ["Ben Okafor"], at=7.0)
+    assert_card(path, ["Ada Martin"], at=12.0)
+
+
+@PICTURES
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+def test_the_picture_does_not_end_before_the_sound(tmp_path: Path, kind: Kind, codec: str) -> None:
+    """The last frames come a second before the bot is told that the meeting has ended."""
+    page = Page()
+    if kind is Kind.TAB:
+        page.record_tab(6)
+    page.hear(1)
+    page.show(10, 1, 0.0, 6, mime_type=codec, size=(1280, 720))
+    held = Held(tmp_path / "files", kind, page)
+    held.run(7.2)
+    held.finish()
+    assert assemble(held.directory, seen(ADA), complete=True) is not None
+    path = held.directory / "output.mp4"
+    ends = stream_ends(path)
+    assert ends["video"] == pytest.approx(7.2, abs=0.1)
+    assert ends["audio"] == pytest.approx(7.2, abs=0.1)
+    (_, before), (at, last) = read_video(path)[-2:]
+    assert at == pytest.approx(7.2, abs=0.1)
+    assert last == before
 
 
 @pytest.mark.parametrize("kind", [Kind.AUDIO, Kind.DENSE])

@@ -10,6 +10,7 @@ from sitin.contract.events import BotEvent, ParticipantLeft, ParticipantSeen
 from sitin.contract.recording import ArtifactKind
 from sitin.runner.assemble import CAPTURE, assemble
 from sitin.runner.capture.strategy import Kind
+from tests.runner.capture.media import assert_card, stream_ends
 from tests.runner.capture.meeting import ADA, BEN, NAMES, Held, Page, diarization, seen
 
 pytestmark = pytest.mark.unit
@@ -112,7 +113,7 @@ def test_interrupted_anywhere_it_goes_on_where_it_stopped(
         assert [one.path for one in again.files] == [one.path for one in first.files]
 
 
-def test_without_the_picture_the_sound_is_a_recording(tmp_path: Path) -> None:
+def test_where_a_crash_left_no_picture_the_video_shows_names(tmp_path: Path) -> None:
     """A video whose first fragment was not written yet takes nothing else with it."""
     held = spoken(tmp_path / "files", Kind.LIVE)
     shutil.copytree(held.directory, tmp_path / "left")
@@ -122,7 +123,10 @@ def test_without_the_picture_the_sound_is_a_recording(tmp_path: Path) -> None:
     recording = assemble(left, seen(ADA, BEN), complete=False)
     assert recording is not None
     kinds = [one.kind for one in recording.files]
-    assert ArtifactKind.VIDEO not in kinds
+    assert ArtifactKind.VIDEO in kinds
+    assert_card(left / "output.mp4", [NAMES[ADA], NAMES[BEN]])
+    ends = stream_ends(left / "output.mp4")
+    assert ends["video"] == pytest.approx(ends["audio"], abs=0.1)
     assert kinds.count(ArtifactKind.PARTICIPANT_AUDIO) == 2
     assert diarization(left)[0] == (NAMES[ADA], 1.0, 3.0)
 

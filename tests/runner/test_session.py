@@ -5,16 +5,18 @@ The same with a platform's page and a meeting is in ``tests/e2e``.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import av
 import pytest
 from playwright.async_api import Page
 
-from sitin.contract.codes import EndReason, RecordingMode
+from sitin.contract.codes import BotStatus, EndReason, RecordingMode
 from sitin.contract.events import (
     BotEvent,
     Ended,
+    EventBody,
     ParticipantLeft,
     ParticipantSeen,
     StatusReached,
@@ -37,7 +39,7 @@ from sitin.runner.capture.sound import RATE
 from sitin.runner.session import Session
 from sitin.runner.spool import Spool, read_spool
 from tests.fakes.meeting import FakeAdapter
-from tests.runner.capture.media import loudness, read_sound
+from tests.runner.capture.media import loudness, read_sound, stream_ends
 from tests.runner.conftest import ADDRESS, CHROMIUM, HEADLESS_SHELL
 from tests.runner.host import order
 from tests.waiting import until
@@ -119,6 +121,116 @@ def end(events: list[BotEvent]) -> Ended:
 
 
 IN_CALL = (Admitted(), roster(SELF, ADA))
+RECORDING = BotStatus.IN_CALL_RECORDING
+Told = MeetingSignal | BotStatus
+"""A signal, or a status for which is waited before the next one."""
+
+
+class StagedAdapter(CallAdapter):
+    """Somebody's sound comes into its page; what it tells waits for the bot's statuses."""
+
+    def __init__(self, directory: Path, *told: Told, tracks: bool = True) -> None:
+        super().__init__()
+        self._directory = directory
+        self._told = told
+        self._tracks = tracks
+
+    async def join(self, page: Page, *, url: str, bot_name: str, mode: RecordingMode) -> None:
+        if self._tracks:
+            await super().join(page, url=url, bot_name=bot_name, mode=mode)
+        else:
+            await PageAdapter.join(self, page, url=url, bot_name=bot_name, mode=mode)
+
+    async def signals(self, page: Page) -> AsyncIterator[MeetingSignal]:
+        del page
+        for one in self._told:
+            if isinstance(one, BotStatus):
+                await until(partial(self._reached, one))
+            else:
+                yield one
+
+    def _reached(self, status: BotStatus) -> bool:
+        return status.value in statuses(read_spool(self._directory))
+
+
+MODES: dict[str, dict[str, object]] = {
+    "audio_only": {"recording_mode": RecordingMode.AUDIO_ONLY},
+    "live": {"recording_mode": RecordingMode.SPEAKER_VIEW, "video": "live"},
+    "dense": {"recording_mode": RecordingMode.SPEAKER_VIEW, "video": "dense"},
+    "gallery_view": {"recording_mode": RecordingMode.GALLERY_VIEW},
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("tracks", "people", "began"),
+    [(True, (SELF, ADA), True), (False, (SELF, ADA), False), (False, (SELF,), False)],
+    ids=["recording", "before it was known how to record", "alone"],
+)
+async def test_a_meeting_that_ends_in_the_first_instant_is_a_short_recording(
+    tmp_path: Path, mode: str, tracks: bool, people: tuple[RosterEntry, ...], began: bool
+) -> None:
+    told: list[Told] = [Admitted(), roster(*people)]
+    # Where the page has no tracks it takes seconds until recording begins; the end is sooner.
+    told += [RECORDING] if began else []
+    adapter = StagedAdapter(tmp_path, *told, Over(reason=EndReason.MEETING_ENDED), tracks=tracks)
+    asked = spec(browser=BrowserSpec(path=CHROMIUM), **MODES[mode])
+    events = await live(tmp_path, adapter, asked, nothing)
+    ended = end(events)
+    assert ended.reason is EndReason.MEETING_ENDED
+    assert statuses(events) == [
+        "joining_call",
+        "in_call_not_recording",
+        "in_call_recording",
+        "call_ended",
+    ]
+    recording = ended.recording
+    assert recording is not None
+    assert recording.complete
+    assert 0.19 < recording.duration < 15
+    kinds = {one.kind for one in recording.files}
+    assert ArtifactKind.AUDIO in kinds
+    assert (ArtifactKind.VIDEO in kinds) == (mode != "audio_only")
+    if mode != "audio_only":
+        ends = await asyncio.to_thread(stream_ends, tmp_path / "output.mp4")
+        assert ends["video"] == pytest.approx(ends["audio"], abs=0.1)
+
+
+@pytest.mark.parametrize("mode", ["dense", "gallery_view"])
+@pytest.mark.parametrize(
+    ("leaves_at", "reason"),
+    [
+        (BotStatus.IN_CALL_NOT_RECORDING, EndReason.EXITING_MEETING_BEFORE_RECORD),
+        (BotStatus.IN_CALL_RECORDING, EndReason.API_REQUEST),
+    ],
+)
+async def test_asked_to_leave_in_the_first_instant_it_says_whether_it_recorded(
+    tmp_path: Path, mode: str, leaves_at: BotStatus, reason: EndReason
+) -> None:
+    adapter = StagedAdapter(tmp_path, Admitted(), roster(SELF, ADA), BotStatus.COMPLETED)
+    asked = spec(browser=BrowserSpec(path=CHROMIUM), **MODES[mode])
+
+    def leave_then(session: Session) -> None:
+        append = session._report._spool.append
+
+        def appending(body: EventBody) -> BotEvent:
+            event = append(body)
+            if isinstance(body, StatusReached) and body.status is leaves_at:
+                session.leave()
+            return event
+
+        session._report._spool.append = appending  # type: ignore[method-assign]
+
+    events = await live(tmp_path, adapter, asked, leave_then)
+    assert end(events).reason is reason
+    recorded = leaves_at is BotStatus.IN_CALL_RECORDING
+    in_call = ["in_call_not_recording", *(["in_call_recording"] if recorded else [])]
+    assert statuses(events) == ["joining_call", *in_call, "api_request_stop", "call_ended"]
+    recording = end(events).recording
+    assert (recording is not None) is recorded
+    if recording is not None:
+        kinds = {one.kind for one in recording.files}
+        assert (ArtifactKind.VIDEO in kinds) == (mode != "audio_only")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +247,12 @@ IN_CALL = (Admitted(), roster(SELF, ADA))
             ["joining_call", "in_waiting_for_host", "meeting_error"],
         ),
         (
-            (*IN_CALL, Over(reason=EndReason.BOT_REMOVED)),
+            (Admitted(), Over(reason=EndReason.BOT_REMOVED)),
+            EndReason.BOT_REMOVED_TOO_EARLY,
+            ["joining_call", "in_call_not_recording", "bot_removed_too_early", "call_ended"],
+        ),
+        (
+            (*IN_CALL, RECORDING, Over(reason=EndReason.BOT_REMOVED)),
             EndReason.BOT_REMOVED,
             [
                 "joining_call",
@@ -146,13 +263,17 @@ IN_CALL = (Admitted(), roster(SELF, ADA))
             ],
         ),
     ],
-    ids=["removed from the lobby", "ended before it began", "removed from the call"],
+    ids=[
+        "removed from the lobby",
+        "ended before it began",
+        "removed before it recorded",
+        "removed from the call",
+    ],
 )
 async def test_an_end_is_called_by_what_had_been_reached(
-    tmp_path: Path, told: tuple[MeetingSignal, ...], reason: EndReason, path: list[str]
+    tmp_path: Path, told: tuple[Told, ...], reason: EndReason, path: list[str]
 ) -> None:
-    adapter = CallAdapter()
-    adapter.tell(*told)
+    adapter = StagedAdapter(tmp_path, *told)
     events = await live(tmp_path, adapter, spec(), nothing)
     assert end(events).reason is reason
     assert statuses(events) == path

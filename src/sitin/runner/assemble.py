@@ -19,16 +19,17 @@ from sitin.contract.recording import (
 from sitin.runner.capture import mp4
 from sitin.runner.capture.activity import diarization, read_activity
 from sitin.runner.capture.audio_files import rewrite
-from sitin.runner.capture.compose import compose
+from sitin.runner.capture.compose import compose, compose_card
 from sitin.runner.capture.sound import RATE
+from sitin.runner.capture.stage import Names
 from sitin.runner.capture.strategy import CaptureStart, Kind
 from sitin.runner.capture.voices import read_index
 
 CAPTURE = "capture"
 AFTERWARDS = 10
 """Priority (niceness) of work that nobody in a meeting waits for."""
-_SHORTEST = 0.1
-"""Seconds below which a recording holds nothing."""
+_SHORTEST_LEFT = 0.1
+"""Seconds below which what a crash has left holds nothing."""
 _TYPES = {
     ".mp4": "video/mp4",
     ".flac": "audio/flac",
@@ -49,11 +50,11 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     if start is None:
         return None
     seconds = _audio(capture, directory, complete=complete)
-    if seconds < _SHORTEST:
+    if seconds == 0 or (seconds < _SHORTEST_LEFT and not complete):
         return None
     names = _names(events)
-    if start.kind is not Kind.AUDIO:
-        _video(capture, directory, start, complete=complete)
+    if start.kind is not Kind.AUDIO and start.pictures:
+        _video(capture, directory, start, tuple(names.values()), complete=complete)
     index = read_index(capture)
     activity = read_activity(capture / "activity")
     heard = {index[number]: levels for number, levels in activity.items() if number in index}
@@ -91,13 +92,24 @@ def _audio(capture: Path, directory: Path, *, complete: bool) -> float:
     return mp4.duration(target) if target.exists() else 0.0
 
 
-def _video(capture: Path, directory: Path, start: CaptureStart, *, complete: bool) -> None:
-    live = capture / "video.mp4"
-    if start.kind is Kind.DENSE and (capture / "frames").exists():
-        compose(capture, directory / "screenshots", origin=start.origin)
+def _video(
+    capture: Path, directory: Path, start: CaptureStart, names: Names, *, complete: bool
+) -> None:
+    live, target, screenshots = (
+        capture / "video.mp4",
+        directory / "output.mp4",
+        directory / "screenshots",
+    )
+    if start.kind is Kind.DENSE:
+        compose(capture, screenshots, origin=start.origin)
         complete = True
     if live.exists():
-        mp4.finish(live, directory / "output.mp4", complete=complete)
+        mp4.finish(live, target, complete=complete)
+    if not target.exists():
+        # A crash came before the first fragment of the picture, or no picture ever came.
+        card = capture / "card.mp4"
+        compose_card(capture, screenshots, names, card)
+        mp4.finish(card, target, complete=True)
 
 
 def _names(events: Iterable[BotEvent]) -> dict[str, str]:

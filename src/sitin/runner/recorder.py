@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from playwright.async_api import BrowserContext, ElementHandle, Page
+from playwright.async_api import Error as PlaywrightError
 
 from sitin.contract.codes import RecordingMode
 from sitin.contract.meeting import MeetingAdapter, Sources
@@ -23,6 +24,7 @@ from sitin.runner.capture.frames import (
     Item,
     PageMessage,
     ProblemReport,
+    TabChunk,
     TrackReport,
     UntappableReport,
 )
@@ -44,6 +46,10 @@ _TRACKS_WITHIN = 3.0
 """Seconds after being admitted within which a page that has tracks has them."""
 _EARLY_FRAMES = 500
 """Frames kept from before the start: some three seconds of a few participants."""
+_TAB_STOPS_WITHIN = 5.0
+"""Seconds for the browser's recorder to hand out its last piece."""
+_SHORTEST = 0.2
+"""Seconds of the shortest recording, which is that of a call that ends as soon as it has begun."""
 _MARGIN = 60.0
 """Seconds that a recording may go on beyond its limit until the bot has left."""
 
@@ -76,14 +82,19 @@ class Recorder:
         self._known: list[Item] = []
         self._untappable = ""
         self._tracks_known = asyncio.Event()
-        self._decided = False
+        self.decided = False
+        """Whether tracks or the tab are recorded is known, which others have to be there for."""
         self._hiding: ElementHandle | None = None
+        self._admitted_at = 0.0
+        self._origin = 0.0
+        """Zero of the recording's times, in seconds since 1970."""
         self.on_heard: Callable[[], None] = lambda: None
         self.names: dict[str, str] = {}
         self.kind = _kind(spec)
         self.records_tabs = True
         """Whether the browser can record a tab."""
         self.recorded = False
+        """Whether there is a recording, finished or under way."""
         self.complete = True
 
     @property
@@ -111,9 +122,20 @@ class Recorder:
         Returns once recording; waits a moment for the page's tracks, which come with its admission.
         Raises ``TabNeededError``.
         """
+        self._admitted_at = time.time()
         await self._choose()
         await self._begin(page)
-        self.recorded = True
+
+    def start_after_the_call(self) -> None:
+        """Record what the page has sent since the admission, for a call that is over already.
+
+        The end came before the recording could start. Nothing more is asked of the page, so its
+        tracks are recorded whatever was to be.
+        """
+        if self.kind is Kind.TAB:
+            audio_only = self._spec.recording_mode is RecordingMode.AUDIO_ONLY
+            self.kind = Kind.AUDIO if audio_only else Kind.LIVE
+        self._start_engine(self._admitted_at or time.time())
 
     async def look_again(self, page: Page) -> None:
         """Somebody is there besides the bot: only now does a page show whether it has tracks.
@@ -121,15 +143,16 @@ class Recorder:
         To a bot that was alone until now. Where there are none, nobody was heard or seen in what it
         has recorded: the recording begins anew, of the tab. Raises ``TabNeededError``.
         """
-        if not self.recorded or self._decided:
-            return
         try:
             await self._choose()
         except TabNeededError:
-            await self._discard()
+            await self._finish_engine()
             raise
         if self.kind is Kind.TAB:
-            await self._discard()
+            await self._finish_engine()
+            if self._hiding is not None:
+                await self._hiding.evaluate("style => style.remove()")
+                self._hiding = None
             await self._begin(page)
 
     async def _choose(self) -> None:
@@ -145,70 +168,87 @@ class Recorder:
                     raise TabNeededError
             elif not has_tracks:
                 return
-        self._decided = True
+        self.decided = True
 
-    async def _discard(self) -> None:
-        """End the recording, and leave nothing of it."""
-        if self._engine is not None:
-            engine, self._engine = self._engine, None
-            await asyncio.to_thread(engine.finish, time.time())
-        for directory in (self._directory / CAPTURE, self._screenshots):
-            shutil.rmtree(directory, ignore_errors=True)
-        if self._hiding is not None:
-            await self._hiding.evaluate("style => style.remove()")
-            self._hiding = None
+    async def _finish_engine(self) -> None:
+        """End the recording. Its files stay until another one starts: the call may end before."""
+        if self._engine is None:
+            return
+        engine, self._engine = self._engine, None
+        end = max(time.time(), self._origin + _SHORTEST)
+        await asyncio.to_thread(engine.finish, end)
+        if engine.lost_batches:
+            log.warning("the capture fell behind the page", lost_batches=engine.lost_batches)
 
     @property
     def _screenshots(self) -> Path:
         return self._directory / "screenshots"
 
     async def _begin(self, page: Page) -> None:
-        kind = self.kind
-        capture = self._directory / CAPTURE
-        capture.mkdir(exist_ok=True)
-        if kind is Kind.TAB:
+        if self.kind is Kind.TAB:
             self._link.command(take="beside")
             await self._adapter.arrange(page, self._spec.recording_mode)
             self._tab = await TabRecording.begin(page)
             origin = self._tab.origin
         else:
-            self._hiding = await page.add_style_tag(content=_HIDE)
+            await self._hide(page)
             origin = time.time()
-        (capture / "start.json").write_text(
-            CaptureStart(origin=origin, kind=kind).model_dump_json()
-        )
+        self._start_engine(origin)
+
+    async def _hide(self, page: Page) -> None:
+        """Have the page paint no pictures, if it lets itself be changed; it saves CPU time only."""
+        try:
+            self._hiding = await page.add_style_tag(content=_HIDE)
+        except PlaywrightError as error:
+            if page.is_closed():
+                raise
+            log.warning("the page's pictures cannot be hidden", why=error.message)
+
+    def _start_engine(self, origin: float) -> None:
+        """Start writing files, in place of those of an earlier recording of this call."""
+        kind = self.kind
+        capture = self._directory / CAPTURE
+        for directory in (capture, self._screenshots):
+            shutil.rmtree(directory, ignore_errors=True)
+        capture.mkdir()
+        pictures = self._spec.recording_mode is not RecordingMode.AUDIO_ONLY
+        start = CaptureStart(origin=origin, kind=kind, pictures=pictures)
+        (capture / "start.json").write_text(start.model_dump_json())
+        self._origin = origin
         settings = CaptureSettings(
             directory=capture,
             screenshots=self._screenshots,
             origin=origin,
             kind=kind,
             longest=self._spec.timeouts.recording + _MARGIN,
-            pictures=self._spec.recording_mode is not RecordingMode.AUDIO_ONLY,
+            pictures=pictures,
         )
         around = Surroundings(
             table=self._table,
             command=self._command,
             heard=lambda _: self._soon(self.on_heard),
             fall_back=self._fall_back,
-            name_of=lambda participant: self.names.get(participant, ""),
+            people=lambda: self.names,
         )
         build = TabCapture if kind is Kind.TAB else TracksCapture
         self._engine = CaptureEngine(lambda: build(settings, around), self._failed)
         self._engine.start()
         if self._known:
             self._engine.put(self._known)
+        self.recorded = True
 
     async def stop(self) -> None:
         """End the recording now and wait until all of it is written."""
         if self._engine is None:
             return
-        end = time.time()
         if self._tab is not None:
-            await self._tab.end()
+            try:
+                async with asyncio.timeout(_TAB_STOPS_WITHIN):
+                    await self._tab.end()
+            except (PlaywrightError, TimeoutError) as error:
+                log.warning("the tab's recorder does not stop", why=str(error))
         await self._link.flush(_LAST_BATCH)
-        await asyncio.to_thread(self._engine.finish, end)
-        if self._engine.lost_batches:
-            log.warning("the capture fell behind the page", lost_batches=self._engine.lost_batches)
+        await self._finish_engine()
 
     async def close(self) -> None:
         """Close the link."""
@@ -232,14 +272,14 @@ class Recorder:
                 log.warning("problem in the page", what=item.what)
             else:
                 media.append(item)
-        if not self._decided:
+        if not self.decided:
             refusal = next((one for one in media if isinstance(one, UntappableReport)), None)
             self._untappable = refusal.why if refusal else self._untappable
             if self._untappable or any(isinstance(one, TrackReport) for one in media):
                 self._tracks_known.set()
         if self._engine is not None:
             self._engine.put(media)
-        if self._engine is None or not self._decided:
+        if self._engine is None or not self.decided:
             self._known += media
             self._forget_early_media()
 
@@ -248,7 +288,7 @@ class Recorder:
         reports = [
             one
             for one in self._known
-            if isinstance(one, (TrackReport, CodecReport, UntappableReport))
+            if isinstance(one, (TrackReport, CodecReport, UntappableReport, TabChunk))
         ]
         frames = [one for one in self._known if isinstance(one, (EncodedAudio, EncodedVideo))]
         self._known = [*reports, *frames[-_EARLY_FRAMES:]]

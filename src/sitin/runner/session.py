@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.async_api import Playwright
 
-from sitin.contract.codes import BotStatus, EndReason
+from sitin.contract.codes import NORMAL_ENDS, BotStatus, EndReason
 from sitin.contract.events import Ended
 from sitin.contract.failures import PermanentError
 from sitin.contract.meeting import MeetingAdapter, Over
@@ -44,6 +44,9 @@ _TOO_EARLY = {
     EndReason.MEETING_ENDED: EndReason.CANNOT_JOIN_MEETING,
 }
 """What an end that is normal later is called before recording began."""
+_STILL_RECORDED = NORMAL_ENDS - {EndReason.API_REQUEST, EndReason.BOT_REMOVED}
+"""Ends of a call that are normal even where they come before recording began: the recording is as
+short as the call was."""
 
 
 class Session:
@@ -70,6 +73,8 @@ class Session:
         self._surroundings = surroundings
         self._visit: Visit | None = None
         self._asked_to_end: EndReason | None = None
+        self._has_recording = False
+        """Whether an earlier visit has left one."""
 
     def leave(self) -> None:
         """Leave because the API says so."""
@@ -125,7 +130,12 @@ class Session:
             async with browser as context:
                 await recorder.prepare(context)
                 over = await visit.run(context)
-                over = self._say_why(over, visit, recorded=recorder.recorded)
+                self._has_recording |= recorder.recorded
+                if visit.admitted and over.reason in _STILL_RECORDED and not self._has_recording:
+                    recorder.start_after_the_call()
+                    self._report.reach(BotStatus.IN_CALL_RECORDING)
+                    self._has_recording = True
+                over = self._say_why(over, visit)
                 await recorder.stop()
                 await visit.take_leave(context, over)
                 # The browser and its driver close while the files are finished.
@@ -133,23 +143,25 @@ class Session:
             await stop_driver(self._driver)
             await finishing
         finally:
+            self._has_recording |= recorder.recorded
             await recorder.close()
 
-    def _say_why(self, over: Over, visit: Visit, *, recorded: bool) -> Over:
+    def _say_why(self, over: Over, visit: Visit) -> Over:
         """Tell the statuses that lead to this end; gives the end by its right name."""
+        recorded = self._has_recording
         if not recorded:
             reason = _TOO_EARLY.get(over.reason, over.reason)
             over = over.model_copy(update={"reason": reason})
         signal = (_WHILE_RECORDING if recorded else _BEFORE_RECORDING).get(over.reason)
         if signal is not None:
             self._report.reach(signal, over.message)
-        if visit.admitted:
+        if visit.admitted or recorded:
             self._report.reach(BotStatus.CALL_ENDED)
         return over
 
     async def _finish(self, over: Over, recorder: Recorder) -> None:
         recording = None
-        if recorder.recorded:
+        if self._has_recording:
             recording = await asyncio.to_thread(self._assemble, recorder)
         self._report.ended(Ended(reason=over.reason, message=over.message, recording=recording))
 

@@ -5,6 +5,7 @@ Knows no selector (that is the adapter's) and no frame (that is the capture's). 
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 
 import structlog
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 _JOIN_ATTEMPTS = 3
 _LOOK_EVERY = 0.5
 """Seconds between looks at the timeouts."""
+_END_SHOWN_WITHIN = 3.0
+"""Seconds for a page that changed under the recording to tell that the call is over."""
 _LEAVE_WITHIN = 3.0
 """Seconds for leaving by the page's own button."""
 _BY_ITSELF = frozenset(
@@ -62,6 +65,11 @@ class Visit:
         self._over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
         self._attendance: Attendance | None = None
         self._asked_at: float | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._somebody = asyncio.Event()
+        """Set while anybody is in the meeting besides the bot."""
+        self._on_the_roster = False
+        """Whether the platform lists the bot among those in the call."""
 
     def end(self, reason: EndReason, message: str | None = None) -> None:
         """The visit is over; the first reason counts."""
@@ -79,9 +87,8 @@ class Visit:
         page = context.pages[0]
         context.on("close", lambda _: self.end(EndReason.FORCE_KILLED))
         page.on("crash", lambda _: self.end(EndReason.FORCE_KILLED))
-        tasks = [asyncio.create_task(self._meet(page)), asyncio.create_task(self._watch_time())]
-        for task in tasks:
-            task.add_done_callback(self._note_failure)
+        self._start(self._meet(page))
+        self._start(self._watch_time())
         try:
             return await self._over
         except TabNeededError:
@@ -89,9 +96,14 @@ class Visit:
             await self._leave(page)
             raise
         finally:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._note_failure)
+        self._tasks.append(task)
 
     async def take_leave(self, context: BrowserContext, over: Over) -> None:
         """Leave by the page's own button, if the bot is still in the call."""
@@ -145,14 +157,17 @@ class Visit:
                     BotStatus.IN_WAITING_FOR_HOST if for_host else BotStatus.IN_WAITING_ROOM
                 )
             case Admitted():
-                await self._record(page)
+                if not self.admitted:
+                    self._admit()
+                    # Beside the signals: the call may be over before the recording has started.
+                    self._start(self._record(page))
             case Roster():
+                self._on_the_roster |= any(one.is_self for one in signal.entries)
                 self._report.roster(signal)
                 self._recorder.names = self._report.people
                 if self._attendance is not None:
                     self._attendance.present(self._report.people.keys(), time.monotonic())
-                if self._report.people:
-                    await self._recorder.look_again(page)
+                (self._somebody.set if self._report.people else self._somebody.clear)()
             case Sources():
                 self._recorder.sources(signal)
             case DominantSpeaker():
@@ -160,16 +175,29 @@ class Visit:
             case Unexpected():
                 await self._report.unexpected(page, signal.what)
             case Over():
+                if signal.reason is EndReason.MEETING_ENDED and self._on_the_roster:
+                    # The bot was in the call, for less time than the page needed to show it.
+                    self._admit()
                 self.end(signal.reason, signal.message)
 
+    def _admit(self) -> None:
+        if self._attendance is None:
+            self._attendance = Attendance(self._spec.timeouts, time.monotonic())
+            self._attendance.present(self._report.people.keys(), time.monotonic())
+            self._report.reach(BotStatus.IN_CALL_NOT_RECORDING)
+
     async def _record(self, page: Page) -> None:
-        if self._attendance is not None:
-            return
-        self._attendance = Attendance(self._spec.timeouts, time.monotonic())
-        self._attendance.present(self._report.people.keys(), time.monotonic())
-        self._report.reach(BotStatus.IN_CALL_NOT_RECORDING)
-        await self._recorder.start(page)
-        self._report.reach(BotStatus.IN_CALL_RECORDING)
+        """Start the recording, and start it anew where only others show how it has to be made."""
+        try:
+            await self._recorder.start(page)
+            self._report.reach(BotStatus.IN_CALL_RECORDING)
+            while not self._recorder.decided:
+                await self._somebody.wait()
+                await self._recorder.look_again(page)
+        except PlaywrightError:
+            if not page.is_closed():
+                await asyncio.sleep(_END_SHOWN_WITHIN)
+            raise
 
     async def _watch_time(self) -> None:
         while True:

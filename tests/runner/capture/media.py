@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from sitin.rehearsal.marks import FrameMark, draw_mark, read_mark
+from sitin.runner.capture.cards import name_card
 from sitin.runner.capture.frames import EncodedAudio, EncodedVideo
 from sitin.runner.capture.sound import RATE, Samples
 
@@ -155,6 +156,29 @@ def read_video(path: Path) -> list[tuple[float, FrameMark | None]]:
             luma = np.asarray(frame.to_ndarray()[: frame.height], np.uint8)
             found.append((frame.time, read_mark(luma)))
     return found
+
+
+def stream_ends(path: Path) -> dict[str, float]:
+    """Seconds at which picture and sound of a file end, as its index says."""
+    ends: dict[str, float] = {}
+    with av.open(str(path)) as container:
+        for stream in container.streams:
+            assert stream.duration is not None
+            assert stream.time_base is not None
+            end = (stream.start_time or 0) + stream.duration
+            ends[stream.type] = float(end * stream.time_base)
+    return ends
+
+
+def assert_card(path: Path, names: Sequence[str], *, at: float = 0.0) -> None:
+    """Assert that a file's picture at this time is the card with these names."""
+    with av.open(str(path)) as container:
+        container.seek(round(at * av.time_base))
+        shown = next(one for one in container.decode(video=0) if (one.time or 0.0) >= at - 0.05)
+        luma = np.asarray(shown.to_ndarray()[: shown.height], np.int16)
+    card = np.asarray(name_card(tuple(names)).to_ndarray()[: shown.height], np.int16)
+    assert np.abs(luma - card).mean() < 2.0
+    assert card.std() > 5.0
 
 
 def read_sound(path: Path) -> Samples:

@@ -194,7 +194,7 @@ class Held:
             command=self.commands.append,
             heard=lambda at: self.heard.append(at - ORIGIN),
             fall_back=self.refused.append,
-            name_of=lambda who: self.names.get(who, ""),
+            people=lambda: self.names,
             clock=lambda: ORIGIN + self.now,
         )
         build = build or (TabCapture if kind is Kind.TAB else TracksCapture)

@@ -33,7 +33,7 @@ class Strategy(FakeCapture):
                 command=_nowhere,
                 heard=_nowhere,
                 fall_back=_nowhere,
-                name_of=str,
+                people=dict,
             ),
         )
         self.may_go_on = threading.Event()

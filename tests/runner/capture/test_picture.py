@@ -18,7 +18,6 @@ from sitin.runner.capture.picture import (
     PictureWriter,
     decodable,
     fit,
-    name_card,
     passable,
 )
 from tests.runner.capture.media import encode_video, picture, read_video, video_frames
@@ -216,13 +215,54 @@ class TestPassingThrough:
         assert [mark for _, mark in read_video(tmp_path / "output.mp4")] == once * 2
 
 
-@pytest.mark.parametrize(
-    "name", ["", "Ada", "Chloé Dubois", "田中さん", "😀", "a" * 500, "a\nb\x00"]
-)
-def test_a_card_shows_any_name_within_the_picture(name: str) -> None:
-    card = name_card(name)
-    assert (card.width, card.height, card.format.name) == (1280, 720, "yuv420p")
-    luma = card.to_ndarray()[:720].astype(int)
-    assert luma.std() > 0 or not name
-    edge = np.concatenate([luma[:, :32], luma[:, -32:]], axis=1)
-    assert edge.std() == 0, "nothing is cut off at the edge"
+class TestTheLastPicture:
+    def test_it_is_repeated_just_before_the_end(self, tmp_path: Path) -> None:
+        sink = Sink()
+        writer = PictureWriter(sink, tmp_path)
+        for number in range(5):
+            writer.show(grey(number), number / 25)
+        writer.finish(1.3)
+        assert sink.times == [0.0, 0.04, 0.08, 0.12, 0.16, 1.26]
+        last, before = sink.decoded()[-1], sink.decoded()[-2]
+        assert read_mark(last) == read_mark(before) == FrameMark(1, 4)
+
+    def test_one_that_came_just_before_the_end_is_enough(self, tmp_path: Path) -> None:
+        sink = Sink()
+        writer = PictureWriter(sink, tmp_path)
+        writer.show(grey(), 0.0)
+        writer.show(grey(1), 0.5)
+        writer.finish(0.54)
+        assert sink.times == [0.0, 0.5]
+
+    def test_of_what_was_passed_through_it_is_decoded(self, tmp_path: Path) -> None:
+        sink = Sink()
+        writer = PictureWriter(sink, tmp_path)
+        frames = video_frames(
+            encode_video("video/H264", 30, feed=3, size=(1280, 720)), size=(1280, 720)
+        )
+        for number, frame in enumerate(frames):
+            writer.pass_through(frame, number / 25)
+        writer.finish(3.0)
+        assert sink.times[-2:] == [1.16, 2.96]
+        assert sink.keys[-1] == 2.96
+        context = PictureDecoder("video/H264")
+        data, _, key = sink.frames[-1]
+        last = context.decode(EncodedVideo(0, key, 0, 0.0, 1280, 720, data))
+        assert last is not None
+        assert read_mark(np.asarray(last.to_ndarray()[:720], np.uint8)) == FrameMark(3, 29)
+
+    def test_a_large_group_that_was_passed_through_is_not_kept(self, tmp_path: Path) -> None:
+        sink = Sink()
+        writer = PictureWriter(sink, tmp_path)
+        (first, _), *_ = encode_video("video/H264", 1, size=(1280, 720))
+        writer.pass_through(EncodedVideo(0, True, 0, 0.0, 1280, 720, first), 0.0)
+        for number in range(1, 10):
+            filler = EncodedVideo(0, False, 0, 0.0, 0, 0, bytes(1 << 20))
+            writer.pass_through(filler, number / 25)
+        writer.finish(2.0)
+        assert sink.times[-1] == pytest.approx(9 / 25, abs=0.001)
+
+    def test_without_any_picture_there_is_none_to_repeat(self, tmp_path: Path) -> None:
+        sink = Sink()
+        PictureWriter(sink, tmp_path).finish(5.0)
+        assert sink.frames == []

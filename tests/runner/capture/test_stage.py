@@ -54,9 +54,9 @@ def test_another_track_is_shown_from_its_key_frame_on_and_not_before(studio: Stu
     ben = video_frames(encode_video("video/VP8", 60, feed=2), track=BEN)
     for track in (ADA, BEN):
         studio.stage.codec(track, "video/VP8")
-    studio.stage.want(ADA, "Ada")
+    studio.stage.want(ADA, ("Ada",))
     studio.play(*ada[:35], *ben[:35])
-    studio.stage.want(BEN, "Ben")
+    studio.stage.want(BEN, ("Ben",))
     studio.play(*ben[35:], *ada[35:])
     assert studio.changes == 2
     assert studio.recorded() == [FrameMark(1, n) for n in range(50)] + [
@@ -65,7 +65,7 @@ def test_another_track_is_shown_from_its_key_frame_on_and_not_before(studio: Stu
 
 
 def test_who_shows_nothing_is_a_card_with_a_name(studio: Studio) -> None:
-    studio.stage.want(None, "Ada")
+    studio.stage.want(None, ("Ada",))
     for at in range(40):
         studio.stage.idle(at / 10)
     pictures = studio.pictures()
@@ -76,12 +76,12 @@ def test_who_shows_nothing_is_a_card_with_a_name(studio: Studio) -> None:
 def test_a_camera_that_comes_back_takes_the_cards_place(studio: Studio) -> None:
     studio.stage.codec(ADA, "video/VP8")
     frames = video_frames(encode_video("video/VP8", 100, feed=1), track=ADA)
-    studio.stage.want(ADA, "Ada")
+    studio.stage.want(ADA, ("Ada",))
     studio.play(*frames[:25])
-    studio.stage.want(None, "Ada")
+    studio.stage.want(None, ("Ada",))
     studio.stage.idle(2.0)
     assert studio.stage.shown is None
-    studio.stage.want(ADA, "Ada")
+    studio.stage.want(ADA, ("Ada",))
     studio.play(*frames[60:])
     assert studio.recorded() == [
         *(FrameMark(1, n) for n in range(25)),
@@ -92,14 +92,14 @@ def test_a_camera_that_comes_back_takes_the_cards_place(studio: Studio) -> None:
 
 def test_frames_from_before_the_start_prepare_and_are_not_recorded(studio: Studio) -> None:
     studio.stage.codec(ADA, "video/VP8")
-    studio.stage.want(ADA, "Ada")
+    studio.stage.want(ADA, ("Ada",))
     studio.play(*video_frames(encode_video("video/VP8", 50, feed=1), track=ADA, at=-0.52))
     assert studio.recorded() == [FrameMark(1, n) for n in range(13, 50)]
 
 
 def test_a_resolution_ramp_is_one_size_in_the_file(studio: Studio) -> None:
     studio.stage.codec(ADA, "video/VP8")
-    studio.stage.want(ADA, "Ada")
+    studio.stage.want(ADA, ("Ada",))
     rtp = 0
     for number, size in enumerate([(320, 180), (640, 360), HD, (320, 180)]):
         encoded = encode_video("video/VP8", 25, feed=1, size=size, first=number * 25)
@@ -114,7 +114,7 @@ def test_a_resolution_ramp_is_one_size_in_the_file(studio: Studio) -> None:
 class TestH264:
     def test_of_the_right_size_it_is_passed_on_as_it_came(self, studio: Studio) -> None:
         studio.stage.codec(ADA, "video/H264")
-        studio.stage.want(ADA, "Ada")
+        studio.stage.want(ADA, ("Ada",))
         frames = video_frames(encode_video("video/H264", 50, feed=1, size=HD), track=ADA, size=HD)
         studio.play(*frames)
         assert studio.recorded() == [FrameMark(1, n) for n in range(50)]
@@ -126,7 +126,7 @@ class TestH264:
 
     def test_of_another_size_it_is_encoded(self, studio: Studio) -> None:
         studio.stage.codec(ADA, "video/H264")
-        studio.stage.want(ADA, "Ada")
+        studio.stage.want(ADA, ("Ada",))
         frames = video_frames(encode_video("video/H264", 50, feed=1), track=ADA)
         studio.play(*frames)
         assert studio.recorded() == [FrameMark(1, n) for n in range(50)]
@@ -139,7 +139,7 @@ class TestH264:
         self, studio: Studio
     ) -> None:
         studio.stage.codec(ADA, "video/H264")
-        studio.stage.want(ADA, "Ada")
+        studio.stage.want(ADA, ("Ada",))
         for number, size in enumerate([HD, (640, 360), HD]):
             encoded = encode_video("video/H264", 25, feed=1, size=size, first=number * 25)
             studio.play(
@@ -154,9 +154,9 @@ class TestH264:
         ben = video_frames(
             encode_video("video/H264", 50, feed=2, size=HD, quality="22"), track=BEN, size=HD
         )
-        studio.stage.want(ADA, "Ada")
+        studio.stage.want(ADA, ("Ada",))
         studio.play(*ada[:25], *ben[:25])
-        studio.stage.want(BEN, "Ben")
+        studio.stage.want(BEN, ("Ben",))
         studio.play(*ben[25:], *ada[25:])
         assert studio.recorded() == [FrameMark(1, n) for n in range(25)] + [
             FrameMark(2, n) for n in range(25, 50)
@@ -169,7 +169,7 @@ class TestH264:
     def test_a_frame_that_was_lost_does_not_break_the_file(self, studio: Studio) -> None:
         """The decoder of a player conceals what refers to a lost frame; the file stays whole."""
         studio.stage.codec(ADA, "video/H264")
-        studio.stage.want(ADA, "Ada")
+        studio.stage.want(ADA, ("Ada",))
         frames = video_frames(encode_video("video/H264", 75, feed=1, size=HD), track=ADA, size=HD)
         del frames[30]
         studio.play(*frames)
@@ -181,7 +181,7 @@ class TestH264:
 
 def test_a_codec_that_changes_begins_anew(studio: Studio) -> None:
     studio.stage.codec(ADA, "video/VP8")
-    studio.stage.want(ADA, "Ada")
+    studio.stage.want(ADA, ("Ada",))
     studio.play(*video_frames(encode_video("video/VP8", 25, feed=1), track=ADA))
     studio.stage.codec(ADA, "video/VP9")
     later = encode_video("video/VP9", 25, feed=1, first=25)
@@ -192,6 +192,6 @@ def test_a_codec_that_changes_begins_anew(studio: Studio) -> None:
 def test_what_cannot_be_decoded_is_said_to_be(studio: Studio) -> None:
     assert studio.stage.codec(ADA, "video/VP8")
     assert not studio.stage.codec(BEN, "video/H265")
-    studio.stage.want(BEN, "Ben")
+    studio.stage.want(BEN, ("Ben",))
     studio.play(*video_frames(encode_video("video/VP8", 5), track=BEN))
     assert studio.writer.frames == 0

@@ -9,7 +9,7 @@ from sitin.runner.assemble import CAPTURE, assemble
 from sitin.runner.capture.frames import EncodedAudio, TabChunk, UntappableReport
 from sitin.runner.capture.mp4 import duration
 from sitin.runner.capture.strategy import Kind
-from tests.runner.capture.media import ORIGIN, loudness, read_sound, read_video
+from tests.runner.capture.media import ORIGIN, assert_card, loudness, read_sound, read_video
 from tests.runner.capture.meeting import ADA, BEN, Held, Page, diarization, seen
 
 pytestmark = pytest.mark.unit
@@ -100,7 +100,7 @@ def test_tracks_on_which_nobody_was_heard_leave_the_sound_to_the_tab(tmp_path: P
 
 
 @pytest.mark.parametrize("piece", [b"", b"no MP4 at all" * 100, b"\x00\x00\x00\x08free"])
-def test_a_recorder_that_writes_no_mp4_ends_nothing(tmp_path: Path, piece: bytes) -> None:
+def test_where_the_recorder_writes_no_mp4_names_are_shown(tmp_path: Path, piece: bytes) -> None:
     page = Page()
     page.send(0.5, TabChunk(piece))
     page.hear(1)
@@ -108,7 +108,7 @@ def test_a_recorder_that_writes_no_mp4_ends_nothing(tmp_path: Path, piece: bytes
     held = Held(tmp_path / "files", Kind.TAB, page)
     recorded(held, 4.0)
     assert diarization(held.directory) == [("Ada Martin", 1.0, 3.0)]
-    assert not (held.directory / "output.mp4").exists()
+    assert_card(held.directory / "output.mp4", ["Ada Martin", "Ben Okafor"])
     assert duration(held.directory / "output.flac") == pytest.approx(4.0, abs=0.05)
 
 
@@ -122,5 +122,7 @@ def test_a_recording_cut_off_with_the_page_is_kept_up_to_there(tmp_path: Path) -
     held = Held(tmp_path / "files", Kind.TAB, page)
     recorded(held, 8.0)
     shown = read_video(held.directory / "output.mp4")
-    assert 3.5 < shown[-1][0] < 4.5
+    assert 3.5 < shown[-2][0] < 4.5
+    assert shown[-1][0] == pytest.approx(8.0, abs=0.1)
+    assert shown[-1][1] == shown[-2][1], "repeated at the end"
     assert (held.directory / CAPTURE / "audio.flac").exists()

@@ -12,16 +12,21 @@ import contextlib
 import io
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import av
 
 from sitin.runner.capture.sound import RATE, Samples
 
+Packet: TypeAlias = "av.Packet[Any]"
+
 WIDTH, HEIGHT = 1280, 720
 VIDEO_TIME = Fraction(1, 90_000)
+_SHORTEST_FRAME = round(0.04 / VIDEO_TIME)
+"""How long the last frame is shown at least, in units of ``VIDEO_TIME``."""
 _FRAGMENT_US = 1_000_000
 """A fragment a second: with the page's half second and the sound's lateness a crash loses < 4 s."""
 _AAC_BITS = 96_000
@@ -73,6 +78,8 @@ class LiveMp4:
         self._video: av.VideoStream | None = None
         self._audio: av.AudioStream | None = None
         self._last_pts = -1
+        self._held: Packet | None = None
+        """The last frame, until the next one tells how long it is shown."""
         self._waiting: list[Samples] = []
         self._samples = 0
 
@@ -93,7 +100,8 @@ class LiveMp4:
         packet.time_base = VIDEO_TIME
         packet.is_keyframe = key
         packet.stream = self._video
-        self._container.mux(packet)
+        self._write_held(until=self._last_pts)
+        self._held = packet
 
     def sound(self, samples: Samples) -> None:
         """Append sound that follows what came before."""
@@ -109,15 +117,27 @@ class LiveMp4:
         for packet in self._audio.encode(frame):
             self._container.mux(packet)
 
-    def close(self) -> None:
-        """Write what is held back, then the index into its room."""
+    def close(self, *, end: float = 0.0) -> None:
+        """Write what is held back, then the index into its room.
+
+        The last frame is shown until ``end``, in seconds after the start.
+        """
         if self._container is None:
             return
+        self._write_held(until=max(round(end / VIDEO_TIME), self._last_pts + _SHORTEST_FRAME))
         assert self._audio is not None
         for packet in self._audio.encode(None):
             self._container.mux(packet)
         self._container.close()
         self._container = None
+
+    def _write_held(self, *, until: int) -> None:
+        assert self._container is not None
+        held, self._held = self._held, None
+        if held is not None:
+            assert held.pts is not None
+            held.duration = until - held.pts
+            self._container.mux(held)
 
     def _open(self, first: bytes) -> None:
         container = av.open(
@@ -201,7 +221,11 @@ def _room_left(path: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copy what can be read; tells whether there was anything."""
+    """Copy what can be read; tells whether there was anything.
+
+    The picture ends with the sound: the last frame is shown until then, frames from after it are
+    left out.
+    """
     with contextlib.ExitStack() as files:
         try:
             incoming = files.enter_context(av.open(str(source)))
@@ -210,8 +234,41 @@ def _copy(source: Path, target: Path) -> bool:
         options = {"movflags": "faststart"}
         outgoing = files.enter_context(av.open(str(target), "w", format="mp4", options=options))
         streams = {one.index: outgoing.add_stream_from_template(one) for one in incoming.streams}
-        for packet in incoming.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                outgoing.mux(packet)
+        for packet in _aligned(incoming.demux(), end=_end_of_sound(source)):
+            packet.stream = streams[packet.stream.index]
+            outgoing.mux(packet)
     return True
+
+
+def _aligned(packets: Iterable[Packet], *, end: Fraction) -> Iterator[Packet]:
+    """The packets of a file whose sound ends at ``end`` (seconds; 0 where there is none)."""
+    last: Packet | None = None
+    for packet in packets:
+        if packet.dts is None:
+            continue
+        if packet.stream.type != "video":
+            yield packet
+        elif last is None or not end or _time(packet) < end:
+            if last is not None:
+                yield last
+            last = packet
+    if last is not None:
+        if end:
+            last.duration = max(1, round((end - _time(last)) / last.time_base))
+        yield last
+
+
+def _end_of_sound(path: Path) -> Fraction:
+    """Seconds at which the last packet of sound ends; 0 where there is none."""
+    with av.open(str(path)) as container:
+        ends = (
+            _time(packet) + packet.duration * packet.time_base
+            for packet in container.demux()
+            if packet.stream.type == "audio" and packet.pts is not None and packet.duration
+        )
+        return max(ends, default=Fraction(0))
+
+
+def _time(packet: Packet) -> Fraction:
+    assert packet.pts is not None
+    return packet.pts * packet.time_base

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import PictureType
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from sitin.runner.capture.frames import EncodedVideo
 from sitin.runner.capture.mp4 import HEIGHT, VIDEO_TIME, WIDTH, parameter_sets
@@ -24,6 +24,10 @@ KEY_EVERY = 2.0
 """Seconds between key frames: how exactly a player can seek."""
 SCREENSHOT_EVERY = 60.0
 """Seconds between screenshots."""
+_LAST_FRAME = 1 / 25
+"""Seconds before the end of a recording at which its last picture is repeated."""
+_MAX_GROUP = 4 << 20
+"""Bytes of a group of pictures that was passed through and is kept, to repeat its last picture."""
 _FASTEST = 1 / 31
 """Seconds between frames at least: 30 a second are kept, a faster source is thinned."""
 
@@ -120,6 +124,31 @@ class Quantiser:
         self._bits = 0
 
 
+class PassedGroup:
+    """The H.264 frames passed through since the last key frame, as far as they are few."""
+
+    def __init__(self) -> None:
+        self._frames: list[EncodedVideo] = []
+        self._bytes = 0
+
+    def add(self, frame: EncodedVideo) -> None:
+        """Keeps a frame."""
+        if frame.key:
+            self._frames, self._bytes = [], 0
+        elif not self._frames:
+            return
+        self._frames.append(frame)
+        self._bytes += len(frame.data)
+        if self._bytes > _MAX_GROUP:
+            self._frames = []
+
+    def last_picture(self) -> av.VideoFrame | None:
+        """Returns the picture of the last frame, or ``None`` if the group was too large."""
+        decoder = PictureDecoder("video/H264")
+        pictures = [decoder.decode(frame) for frame in self._frames]
+        return pictures[-1] if pictures else None
+
+
 class PictureWriter:
     """Encodes pictures to the MP4 and keeps a screenshot a minute of what is recorded."""
 
@@ -131,6 +160,9 @@ class PictureWriter:
         self._last = -1.0
         self._last_key = 0.0
         self._next_screenshot = 0.0
+        self._shown: av.VideoFrame | None = None
+        """The last picture that was encoded; ``None`` after one that was passed through."""
+        self._group = PassedGroup()
         self.screenshots = 0
         self.frames = 0
 
@@ -157,10 +189,24 @@ class PictureWriter:
             self._quantiser.count(data)
             self._sink.video(data, seconds=seconds, key=packet.is_keyframe)
         self._last = seconds
+        self._shown = fitted
         self.frames += 1
         if self._screenshot_due(seconds):
             self._keep(fitted)
         return True
+
+    def finish(self, end: float) -> None:
+        """Repeats the last picture just before ``end``, in seconds from the start.
+
+        So the last frame is as close to the end of the sound as in any other second, however long
+        before it the last picture came.
+        """
+        at = end - _LAST_FRAME
+        if self._last < 0 or at - self._last < _FASTEST:
+            return
+        picture = self._shown or self._group.last_picture()
+        if picture is not None:
+            self.show(picture, at)
 
     def _encoder_from(self, seconds: float) -> av.VideoCodecContext:
         """The encoder for a key frame and what follows it."""
@@ -177,7 +223,8 @@ class PictureWriter:
         seconds = 0.0 if self._last < 0 else seconds
         self._sink.video(frame.data, seconds=seconds, key=frame.key)
         # What an encoder made later has to begin with a key frame of its own.
-        self._encoder = None
+        self._encoder = self._shown = None
+        self._group.add(frame)
         self._last = seconds
         self.frames += 1
         if frame.key and self._screenshot_due(seconds):
@@ -255,20 +302,3 @@ def _planes(yuv: _Bytes, width: int, height: int) -> tuple[_Bytes, _Bytes, _Byte
         yuv[luma : luma + chroma].reshape(height // 2, width // 2),
         yuv[luma + chroma :].reshape(height // 2, width // 2),
     )
-
-
-def name_card(name: str) -> av.VideoFrame:
-    """What is shown of somebody who speaks without a camera: their name, on one line."""
-    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    image = Image.new("RGB", (WIDTH, HEIGHT), (32, 33, 36))
-    draw = ImageDraw.Draw(image)
-    room, size = WIDTH * 0.9, 72
-    font = ImageFont.load_default(size)
-    while draw.textlength(name, font) > room and size > 16:
-        size -= 4
-        font = ImageFont.load_default(size)
-    while (length := draw.textlength(name, font)) > room:
-        name = name[: min(len(name) - 2, int(len(name) * room / length))] + "…"
-    draw.text((WIDTH / 2, HEIGHT / 2), name, fill=(232, 234, 237), font=font, anchor="mm")
-    picture = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")
-    return picture.reformat(format="yuv420p")

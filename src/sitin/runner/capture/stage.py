@@ -1,23 +1,30 @@
-"""The picture on air: frames of the chosen track, a name card where there is none.
+"""The picture on air: frames of the chosen track, a card with names where there is none.
 
 For the capture alone; the same during the meeting and when a dense recording is composed.
 """
 
 from collections.abc import Callable
 
+import av
+
+from sitin.runner.capture.cards import name_card
 from sitin.runner.capture.frames import EncodedVideo
 from sitin.runner.capture.picture import (
     PictureDecoder,
     PictureWriter,
     decodable,
-    name_card,
     passable,
 )
 from sitin.runner.capture.rtp import RtpClock
 
 VIDEO_RATE = 90_000
-_CARD_EVERY = 1.0
+CARD_EVERY = 1.0
 """Seconds between repetitions of a still picture."""
+_ROUNDING = 0.01
+"""Seconds by which a repetition may come early: times are sums of binary fractions."""
+_FIRST_PICTURE_WITHIN = 3.0
+"""Seconds for the first frame of a track that runs; then names are shown until it comes."""
+Names = tuple[str, ...]
 _H264 = "video/H264"
 
 
@@ -33,8 +40,12 @@ class Stage:
         self._passing = False
         self._passed = b""
         """The parameters of what was passed on, from the first on."""
-        self._card: str | None = None
-        self._card_every = _CARD_EVERY
+        self._names: Names = ()
+        """Who is named where no track is shown."""
+        self._card: Names | None = None
+        """The names on the card that is shown, if one is."""
+        self._drawn: tuple[Names, av.VideoFrame] | None = None
+        self._card_shown = False
         """Until a new card has been shown, every moment is the right one."""
         self.wanted: int | None = None
         self.shown: int | None = None
@@ -50,14 +61,15 @@ class Stage:
         self._codecs[track] = mime_type
         return True
 
-    def want(self, track: int | None, name: str) -> None:
-        """Show this track as soon as it can be, or ``name`` on a card where it is ``None``."""
+    def want(self, track: int | None, names: Names) -> None:
+        """Show this track as soon as it can be, or a card with ``names`` where it is ``None``."""
         self.wanted = track
-        card = name if track is None else None
+        self._names = names
+        card = names if track is None else None
         if card is not None and card != self._card:
             # Whoever's frames may still come, from here on they are not shown.
             self.shown = None
-            self._card_every = 0.0
+            self._card_shown = False
         self._card = card
 
     def frame(self, frame: EncodedVideo) -> None:
@@ -74,11 +86,31 @@ class Stage:
 
     def idle(self, seconds: float) -> None:
         """Time has come to ``seconds`` from the start: repeat the card if one is shown."""
-        if self._card is None or seconds - self._writer.last < self._card_every:
+        if seconds < 0:
             return
+        if self._card is None:
+            if self._writer.last < 0 and seconds >= _FIRST_PICTURE_WITHIN:
+                self._show_card(self._names, seconds)
+            return
+        if not self._card_shown:
+            self._card_shown = self._show_card(self._card, seconds)
+        while self._card_shown and self._writer.last + CARD_EVERY <= seconds + _ROUNDING:
+            self._show_card(self._card, self._writer.last + CARD_EVERY)
+
+    def finish(self, end: float) -> None:
+        """The recording ends at ``end``; shows its last picture until then.
+
+        A recording to which no picture came is a card with names.
+        """
+        if self._writer.last < 0:
+            self._show_card(self._names, 0.0)
+        self._writer.finish(end)
+
+    def _show_card(self, names: Names, seconds: float) -> bool:
+        if self._drawn is None or self._drawn[0] != names:
+            self._drawn = (names, name_card(names))
         self._passing = False
-        if self._writer.show(name_card(self._card), seconds):
-            self._card_every = _CARD_EVERY
+        return self._writer.show(self._drawn[1], seconds)
 
     def _show(self, frame: EncodedVideo, seconds: float) -> None:
         mime_type = self._codecs[frame.track]

@@ -5,7 +5,7 @@ writes files. What it needs of the page it asks by commands.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +35,8 @@ class CaptureStart(Frozen):
     origin: float
     """Zero of every time in the files, in seconds since 1970."""
     kind: Kind
+    pictures: bool = True
+    """False where sound alone is asked for, whatever it is taken from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Surroundings:
         command: Sends a command to the page; may be called from any thread.
         heard: Called with the time, in seconds since 1970, at which somebody was heard.
         fall_back: Called once with the reason when this strategy cannot capture this page.
-        name_of: A participant's name.
+        people: Names of those who are in the meeting besides the bot, by participant.
         clock: The time, in seconds since 1970.
     """
 
@@ -69,7 +71,7 @@ class Surroundings:
     command: Callable[[dict[str, Any]], None]
     heard: Callable[[float], None]
     fall_back: Callable[[str], None]
-    name_of: Callable[[str], str]
+    people: Callable[[], Mapping[str, str]]
     clock: Callable[[], float] = time.time
 
 

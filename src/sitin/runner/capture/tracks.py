@@ -18,7 +18,7 @@ from sitin.runner.capture.frames import (
 from sitin.runner.capture.mp4 import LiveMp4
 from sitin.runner.capture.picture import PictureWriter
 from sitin.runner.capture.sound import LATENESS, RATE, SPEECH, Samples, Taken, silence
-from sitin.runner.capture.stage import Stage
+from sitin.runner.capture.stage import Names, Stage
 from sitin.runner.capture.strategy import CaptureSettings, Kind, Surroundings
 from sitin.runner.capture.view import Director
 from sitin.runner.capture.voices import Voices
@@ -43,11 +43,11 @@ class MixFiles:
         if self._mp4 is not None:
             self._mp4.sound(samples)
 
-    def close(self) -> None:
-        """Close the files."""
+    def close(self, *, end: float) -> None:
+        """Close the files; the last picture is shown until ``end`` (seconds from the start)."""
         self._flac.close()
         if self._mp4 is not None:
-            self._mp4.close()
+            self._mp4.close(end=end)
 
 
 class Journal:
@@ -73,9 +73,9 @@ class Journal:
         """Keep a track's codec."""
         self._view.write(json.dumps({"track": track, "codec": mime_type}) + "\n")
 
-    def want(self, seconds: float, track: int | None, name: str) -> None:
+    def want(self, seconds: float, track: int | None, names: Names) -> None:
         """Keep a decision of the director's."""
-        row = {"at": round(seconds, 3), "want": track, "name": name}
+        row = {"at": round(seconds, 3), "want": track, "names": names}
         self._view.write(json.dumps(row) + "\n")
         self._wanted = track
         if track is None:
@@ -105,7 +105,8 @@ class TracksCapture:
             self._journal = Journal(settings)
         self._mix = MixFiles(settings, self._mp4)
         self._wanted: int | None = None
-        self._wanted_name = ""
+        self._names: Names | None = None
+        """Who is named where no track is shown; ``None`` before the first decision."""
         self._asked = 0.0
         self._select()
 
@@ -165,9 +166,14 @@ class TracksCapture:
 
     def finish(self, at: float) -> None:
         """Write everything up to the end."""
-        self._mix.write(self._voices.take(int((at - self._settings.origin) * RATE)))
+        end = at - self._settings.origin
+        self._direct(at)
+        self._mix.write(self._voices.take(int(end * RATE)))
         self._voices.close()
-        self._mix.close()
+        if self._stage is not None:
+            self._stage.idle(end - _PICTURE_DELAY)
+            self._stage.finish(end)
+        self._mix.close(end=end)
         if self._journal is not None:
             self._journal.close()
 
@@ -182,18 +188,25 @@ class TracksCapture:
             return
         self._director.sources(self._around.table.video)
         wanted = self._director.on_air(now)
-        speaker = self._director.speaker
-        name = self._around.name_of(speaker) if speaker is not None else ""
-        if (wanted, name) != (self._wanted, self._wanted_name):
-            self._wanted, self._wanted_name = wanted, name
+        names = self._named()
+        if (wanted, names) != (self._wanted, self._names):
+            self._wanted, self._names = wanted, names
             if self._journal is not None:
-                self._journal.want(now - self._settings.origin, wanted, name)
+                self._journal.want(now - self._settings.origin, wanted, names)
             if self._stage is not None:
-                self._stage.want(wanted, name)
+                self._stage.want(wanted, names)
             self._select()
         if wanted not in (None, picture.shown) and now - self._asked >= 1.0:
             self._asked = now
             self._around.command({"keyframe": wanted})
+
+    def _named(self) -> Names:
+        """The name of who speaks, or of everybody as long as nobody does."""
+        people = self._around.people()
+        speaker = self._director.speaker
+        if speaker is not None and speaker in people:
+            return (people[speaker],)
+        return tuple(people.values())
 
     def _select(self) -> None:
         if self._stage is None:
