@@ -5,7 +5,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,6 +149,10 @@ class _HourBot:
 
     async def leave(self) -> None:
         return None
+
+    async def tell_other_bots(self, participant_ids: Collection[str]) -> bool:
+        del participant_ids
+        return True
 
     async def discard(self) -> None:
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -11,11 +12,18 @@ from sitin.bots import leases
 from sitin.bots.errors import StaleLeaseError
 from sitin.bots.models import Event, Lease
 from sitin.contract.codes import BotStatus, EndReason, TranscriptionStatus
-from sitin.contract.events import BotEvent, StatusReached, UnexpectedSeen
+from sitin.contract.events import (
+    BotEvent,
+    JoinedAs,
+    ParticipantSeen,
+    StatusReached,
+    UnexpectedSeen,
+)
 from sitin.contract.failures import PermanentError, RetriableError
 from sitin.kit.ids import new_id
 from sitin.transcripts.service import TranscriptState
 from tests.bots.conftest import House
+from tests.fakes.launcher import FakeBot
 from tests.waiting import until
 
 pytestmark = pytest.mark.db
@@ -55,6 +63,62 @@ async def test_a_bot_records_and_completes(house: House) -> None:
     assert "output.flac" in house.stored(bot_id)
     async with house.database.transaction() as session:
         assert not await leases.is_leased(session, bot_id)
+
+
+async def in_the_meeting(runner: FakeBot, participant_id: str) -> None:
+    await runner.join_and_record()
+    await runner.emit(JoinedAs(participant_id=participant_id))
+
+
+async def test_bots_of_one_meeting_are_told_of_each_other_whatever_team_and_host(
+    house: House,
+) -> None:
+    hosts = [house.host("one"), house.host("two")]
+    for host in hosts:
+        house.work(host, max_bots=2)
+    other_team = await house.team()
+    url = "https://meet.google.com/abc-defg-hij"
+    here = await house.create(meeting_url=url)
+    there = await house.create(meeting_url=f"{url}?authuser=1", caller=other_team)
+    elsewhere = await house.create(meeting_url="https://meet.google.com/xyz-wxyz-xyz")
+
+    async def runner_of(bot_id: UUID) -> FakeBot:
+        await until(lambda: any(host.of(bot_id) for host in hosts))
+        return next(host.of(bot_id)[0] for host in hosts if host.of(bot_id))
+
+    first, second, third = [await runner_of(one) for one in (here, there, elsewhere)]
+    await in_the_meeting(first, "devices/1")
+    await in_the_meeting(third, "devices/3")
+    await until(lambda: second.other_bots == {"devices/1"})
+    second.reachable = first.reachable = False
+    await in_the_meeting(second, "devices/2")
+    await house.reaches(there, BotStatus.IN_CALL_RECORDING, caller=other_team)
+    assert first.other_bots == set()
+    first.reachable = True
+    await until(lambda: first.other_bots == {"devices/2"})
+    # Who comes in again is another one; both are no company.
+    await second.emit(JoinedAs(participant_id="devices/4"))
+    await until(lambda: first.other_bots == {"devices/2", "devices/4"})
+    assert third.other_bots == set()
+    for runner in (first, second, third):
+        await runner.end()
+    for bot_id, caller in ((here, None), (there, other_team), (elsewhere, None)):
+        await house.reaches(bot_id, BotStatus.COMPLETED, caller=caller)
+    assert second.other_bots == {"devices/1"}
+
+
+async def test_what_no_database_can_store_does_not_stop_a_bot(house: House) -> None:
+    host = house.host()
+    house.work(host)
+    bot_id = await house.create()
+    runner = await host.the(bot_id)
+    await runner.join_and_record()
+    odd = ParticipantSeen(participant_id="spaces/3", name="Odd\x00 one")
+    told = BotEvent(seq=1, at=datetime.now(UTC), fencing_token=1, body=odd)
+    # As it comes over the socket of a runner, which is JSON.
+    await runner.emit(BotEvent.model_validate_json(told.model_dump_json()).body)
+    await runner.end()
+    await house.reaches(bot_id, BotStatus.COMPLETED)
 
 
 async def test_a_transcript_is_ordered_once_and_its_answer_finishes_the_bot(house: House) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sitin.cli.settings import load_settings
 from sitin.kit.errors import OperatorError
+from sitin.runner.note_takers import NOTE_TAKERS
 
 pytestmark = pytest.mark.unit
 
@@ -52,6 +53,21 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("", NOTE_TAKERS),
+        ("*Scribe*, Minutes (bot) ,", ("*Scribe*", "Minutes (bot)")),
+        ("none", ()),
+    ],
+)
+def test_names_of_note_takers(
+    monkeypatch: pytest.MonkeyPatch, text: str, patterns: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("SITIN_NOTE_TAKERS", text)
+    assert load_settings().note_takers == patterns
+
+
+@pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
         ("SITIN_MAX_BOTS", "many", "SITIN_MAX_BOTS: .*integer"),
@@ -65,6 +81,7 @@ def test_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SITIN_METRICS_TOKEN", "hidden", "SITIN_METRICS_TOKEN: must have 16"),
         ("SITIN_METRICS_TOKEN", "hidden and with spaces", "SITIN_METRICS_TOKEN: must have 16"),
         ("SITIN_VIDEO", "vhs", "SITIN_VIDEO: .*live.*dense"),
+        ("SITIN_NOTE_TAKERS", "*Scribe*, *", "SITIN_NOTE_TAKERS: .* would match too many names"),
         ("SITIN_DATABASE_URL", "mysql://x", "SITIN_DATABASE_URL: must be an address"),
         ("SITIN_DATABASE_URL", "postgresql://u:hidden@h/d", "SITIN_SECRET_KEYS must be set"),
     ],

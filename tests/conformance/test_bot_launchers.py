@@ -79,6 +79,15 @@ async def test_a_bot_tells_its_life_and_goes(machine: Machine) -> None:
     assert await launcher.adopt() == []
 
 
+async def test_it_is_told_of_other_bots_as_long_as_it_can_be_reached(machine: Machine) -> None:
+    bot = await machine.launch(machine.launcher(), order("well"))
+    assert await bot.tell_other_bots({"spaces/1/devices/7"})
+    await bot.leave()
+    await all_events(bot)
+    await bot.discard()
+    assert not await bot.tell_other_bots({"spaces/1/devices/8"})
+
+
 async def test_one_that_is_supervised_is_nobody_elses(machine: Machine) -> None:
     first = machine.launcher()
     bot = await machine.launch(first, order("well"))

@@ -22,10 +22,12 @@ from sitin.cli.wiring import running_service
 from sitin.contract.codes import EndReason
 from sitin.contract.launch import BotLauncher, RunningBot
 from sitin.contract.spec import BotSpec, Timeouts
-from sitin.rehearsal import RehearsalServer
+from sitin.kit.database import Database
+from sitin.rehearsal import Meeting, RehearsalServer
 from tests.cli.conftest import a_machine
 from tests.e2e.conftest import BOTS_AT_ONCE, Hold
-from tests.e2e.customer import SentBot, a_customer
+from tests.e2e.customer import Customer, SentBot, a_customer
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.e2e,
@@ -43,9 +45,10 @@ class Hurrying:
 
     def __init__(self, launcher: BotLauncher) -> None:
         self._launcher = launcher
+        self.limits = LIMITS
 
     async def launch(self, spec: BotSpec) -> RunningBot:
-        return await self._launcher.launch(spec.model_copy(update={"timeouts": LIMITS}))
+        return await self._launcher.launch(spec.model_copy(update={"timeouts": self.limits}))
 
     async def adopt(self) -> Sequence[RunningBot]:
         return await self._launcher.adopt()
@@ -97,11 +100,28 @@ class Left:
     visit: str
 
 
+@dataclass(frozen=True)
+class Install:
+    """A service whose bots are in a hurry, and a customer of each of two teams."""
+
+    launcher: Hurrying
+    database: Database
+    customer: Customer
+    other_customer: Customer
+
+    async def reason(self, bot: SentBot) -> EndReason:
+        """Why the bot's call ended."""
+        async with self.database.transaction() as session:
+            ended = await store.ended_event(session, UUID(bot.id))
+        assert ended is not None
+        return ended.reason
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
-async def departures(
-    hall: RehearsalServer, hold: Hold, make_directory: Callable[[], Path]
-) -> AsyncIterator[dict[str, Awaitable[Left]]]:
-    """All bots are sent at once; the service takes as many as it has room for."""
+async def install(
+    hall: RehearsalServer, make_directory: Callable[[], Path]
+) -> AsyncIterator[Install]:
+    """The service runs in the process of the tests."""
     settings = Settings(
         data_dir=make_directory() / "data",
         browser_host_rules=hall.browser_host_rules,
@@ -109,30 +129,33 @@ async def departures(
         allow_private_addresses=True,
         max_bots=BOTS_AT_ONCE,
     )
+    launcher = Hurrying(await bot_processes(settings))
     async with (
         a_machine(settings.data_dir, SITIN_ALLOW_PRIVATE_ADDRESSES="true") as machine,
-        running_service(
-            settings, port=0, launcher=Hurrying(await bot_processes(settings))
-        ) as service,
-        installation(settings) as install,
+        running_service(settings, port=0, launcher=launcher) as service,
+        installation(settings) as installed,
         a_customer(machine, service.url) as customer,
+        a_customer(machine, service.url) as other_customer,
     ):
+        yield Install(launcher, installed.database, customer, other_customer)
 
-        async def visit(case: Case) -> Left:
-            meeting = await hold(**case.script)
-            bot = await customer.send(meeting.url, recording_mode="audio_only")
-            details = await bot.over()
-            async with install.database.transaction() as session:
-                ended = await store.ended_event(session, UUID(bot.id))
-            assert ended is not None
-            (visit,) = meeting.state.visits
-            return Left(bot, details, ended.reason, visit.outcome)
 
-        tasks = {name: asyncio.create_task(visit(case)) for name, case in CASES.items()}
-        yield {**tasks}
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def departures(install: Install, hold: Hold) -> AsyncIterator[dict[str, Awaitable[Left]]]:
+    """All bots are sent at once; the service takes as many as it has room for."""
+
+    async def visit(case: Case) -> Left:
+        meeting = await hold(**case.script)
+        bot = await install.customer.send(meeting.url, recording_mode="audio_only")
+        details = await bot.over()
+        (visit,) = meeting.state.visits
+        return Left(bot, details, await install.reason(bot), visit.outcome)
+
+    tasks = {name: asyncio.create_task(visit(case)) for name, case in CASES.items()}
+    yield {**tasks}
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -151,3 +174,69 @@ async def test_it_leaves_when_its_patience_is_at_its_end(
     assert left.details["error_code"] is None
     assert left.visit == "left", "by the page's own button"
     assert left.details["audio"] is not None
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def patient_with_people(
+    install: Install, departures: dict[str, Awaitable[Left]]
+) -> AsyncIterator[Install]:
+    """Bots that wait long for everything but for not being alone; those of before are gone."""
+    await asyncio.gather(*departures.values())
+    install.launcher.limits = Timeouts(
+        waiting_room=120, no_one_joined=5, alone=5, silence=120, recording=240
+    )
+    yield install
+    install.launcher.limits = LIMITS
+
+
+async def two_bots_inside(install: Install, meeting: Meeting) -> list[SentBot]:
+    """Two bots of two teams, of one name, come into a meeting together."""
+    bots = [
+        await customer.send(meeting.url, recording_mode="audio_only", bot_name=ADA)
+        for customer in (install.customer, install.other_customer)
+    ]
+    await until(
+        lambda: [one.outcome for one in meeting.state.visits] == ["waiting"] * len(bots),
+        seconds=120,
+    )
+    meeting.admit()
+    await until(lambda: all(one.outcome == "in_call" for one in meeting.state.visits), seconds=60)
+    return bots
+
+
+async def alone_together(install: Install, bots: list[SentBot], meeting: Meeting) -> None:
+    """Assert that the bots have left because nobody but them was there."""
+    for bot in bots:
+        details = await bot.over()
+        assert await install.reason(bot) is EndReason.NO_ATTENDEES, details
+    first, second = meeting.state.visits
+    assert first.left_at is not None
+    assert second.connected_at is not None
+    assert first.left_at > second.connected_at, "they were there together"
+
+
+async def test_bots_do_not_keep_each_other_in_a_meeting_that_people_have_left(
+    patient_with_people: Install, hold: Hold
+) -> None:
+    """One of the people has the bots' name: as long as they are there, the bots stay."""
+    meeting = await hold(admission={"answer": "wait"})
+    bots = await two_bots_inside(patient_with_people, meeting)
+    for bot in bots:
+        await bot.reached("in_call_recording")
+    meeting.leave(BEN)
+    # Longer than the bots stay alone, on the meeting's own clock.
+    await meeting.reached(meeting.clock.now() + 8)
+    assert [one.outcome for one in meeting.state.visits] == ["in_call", "in_call"]
+    meeting.leave(ADA)
+    await alone_together(patient_with_people, bots, meeting)
+
+
+async def test_bots_and_note_takers_are_nobody_who_joined(
+    patient_with_people: Install, hold: Hold
+) -> None:
+    meeting = await hold(
+        participants=[{"name": "Fireflies.ai Notetaker Ada", "video": False, "muted": True}],
+        admission={"answer": "wait"},
+    )
+    bots = await two_bots_inside(patient_with_people, meeting)
+    await alone_together(patient_with_people, bots, meeting)

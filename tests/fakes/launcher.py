@@ -1,7 +1,7 @@
 """A launcher whose bots do what a test says, instead of going to a meeting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -22,6 +22,8 @@ class FakeBot:
         self.spool: list[BotEvent] = []
         self.supervisor: FakeLauncher | None = None
         self.leaves = 0
+        self.other_bots: set[str] = set()
+        self.reachable = True
         self.discarded = False
         self.leave_ends_it = True
         self.mark = ""
@@ -129,8 +131,14 @@ class FakeBot:
             )
             await self.end(EndReason.API_REQUEST, recorded=recorded)
 
+    async def tell_other_bots(self, participant_ids: Collection[str]) -> bool:
+        if self.reachable:
+            self.other_bots |= set(participant_ids)
+        return self.reachable
+
     async def discard(self) -> None:
         self.discarded = True
+        self.reachable = False
         self.supervisor = None
 
     async def release(self) -> None:

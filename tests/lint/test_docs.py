@@ -20,6 +20,7 @@ from sitin.calendars.errors import EventRefusal
 from sitin.cli.main import app
 from sitin.contract.codes import BotStatus, EndReason
 from sitin.kit.errors import SitinError
+from sitin.runner.note_takers import NOTE_TAKERS
 
 pytestmark = pytest.mark.unit
 
@@ -115,6 +116,11 @@ def test_every_setting_is_told_and_no_other() -> None:
         name for page in PAGES for name in re.findall(r"SITIN_[A-Z0-9_]+[A-Z0-9]", page.read_text())
     }
     assert everywhere - fields == set(), "settings that are not there"
+
+
+def test_the_note_takers_are_those_of_the_default() -> None:
+    page = read("docs/operating.md").replace("\n", " ")
+    assert f"`{', '.join(NOTE_TAKERS)}`" in page
 
 
 def test_every_plan_is_told_as_it_is() -> None:

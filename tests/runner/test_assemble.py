@@ -9,8 +9,9 @@ import pytest
 from sitin.contract.events import BotEvent, ParticipantLeft, ParticipantSeen
 from sitin.contract.recording import ArtifactKind
 from sitin.runner.assemble import CAPTURE, assemble
+from sitin.runner.capture.sound import RATE
 from sitin.runner.capture.strategy import Kind
-from tests.runner.capture.media import assert_card, stream_ends
+from tests.runner.capture.media import assert_card, loudness, read_sound, stream_ends
 from tests.runner.capture.meeting import ADA, BEN, NAMES, Held, Page, diarization, seen
 
 pytestmark = pytest.mark.unit
@@ -86,6 +87,43 @@ def test_everybody_seen_is_a_participant_in_the_order_of_being_seen(tmp_path: Pa
     # A file is named after its participant's number, whoever was heard first.
     paths = {one.participant_id: one.path for one in recording.files if one.participant_id}
     assert paths == {BEN: "participants/1.flac", ADA: "participants/3.flac"}
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_who_came_back_and_was_heard_before_being_listed_is_one_participant(
+    tmp_path: Path, complete: bool
+) -> None:
+    """What the platform's new id said until its name came is theirs as well."""
+    held = spoken(tmp_path / "files")
+    if not complete:
+        held.run(14.0)
+        shutil.copytree(held.directory, tmp_path / "left")
+    held.finish()
+    directory = held.directory if complete else tmp_path / "left"
+    events = [
+        BotEvent(seq=n, at=datetime.now(UTC), fencing_token=1, body=body)
+        for n, body in enumerate(
+            [
+                ParticipantSeen(participant_id=ADA, name="Ada"),
+                ParticipantLeft(participant_id=ADA),
+                ParticipantSeen(participant_id=ADA, name="Ada", device_id=BEN),
+            ],
+            1,
+        )
+    ]
+    for _ in range(2):
+        recording = assemble(directory, events, complete=complete)
+        assert recording is not None
+        assert [(p.participant_id, p.name, p.spoke) for p in recording.participants] == [
+            (ADA, "Ada", True)
+        ]
+        assert diarization(directory) == [("Ada", 1.0, 3.0), ("Ada", 4.0, 6.0)]
+        voices = [one for one in recording.files if one.participant_id]
+        assert [(one.participant_id, one.path) for one in voices] == [(ADA, "participants/1.flac")]
+        own = read_sound(directory / "participants/1.flac")
+        assert own.size == pytest.approx(recording.duration * RATE, abs=RATE / 1000)
+        loud = [loudness(own[n * RATE :][: RATE // 2]) > 2000 for n in range(7)]
+        assert loud == [False, True, True, False, True, True, False]
 
 
 @pytest.mark.parametrize("kind", [Kind.AUDIO, Kind.LIVE, Kind.DENSE])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sitin.contract.codes import EndReason
 from sitin.contract.spec import Timeouts
 from sitin.runner.attendance import Attendance
+from sitin.runner.note_takers import NOTE_TAKERS, check_pattern, is_note_taker
 
 pytestmark = pytest.mark.unit
 
@@ -25,7 +26,7 @@ def leaves(events: list[Event], *, until: float = 5000) -> tuple[float, EndReaso
             if what == "heard":
                 attendance.heard(at)
             else:
-                attendance.present(what.split(), at)
+                attendance.present({one: one for one in what.split()}, at)
         reason = attendance.reason_to_leave(now)
         if reason is not None:
             return now, reason
@@ -96,3 +97,88 @@ def test_it_always_leaves_and_never_while_somebody_there_speaks(events: list[Eve
     if reason is EndReason.NO_ATTENDEES:
         rosters = sorted(one for one in before if one[1] != "heard")
         assert not rosters or rosters[-1][1] == ""
+
+
+def company(note_takers: tuple[str, ...] = ()) -> Attendance:
+    return Attendance(LIMITS, 0.0, note_takers=note_takers)
+
+
+def leaves_at(attendance: Attendance, *, since: float) -> tuple[float, EndReason]:
+    """When and why it leaves if nothing more happens, looking every second."""
+    now = since
+    while (reason := attendance.reason_to_leave(now)) is None:
+        now += 1.0
+        assert now < 5000
+    return now, reason
+
+
+def test_another_bot_is_no_company() -> None:
+    attendance = company()
+    attendance.present({"a": "Ada", "b": "Notes"}, 1.0)
+    attendance.bots({"b"})
+    attendance.present({"b": "Notes"}, 100.0)
+    assert leaves_at(attendance, since=100.0) == (160.0, EndReason.NO_ATTENDEES)
+
+
+def test_another_bot_is_nobody_who_joined() -> None:
+    attendance = company()
+    attendance.present({"b": "Notes"}, 1.0)
+    attendance.bots({"b"})
+    assert leaves_at(attendance, since=1.0) == (120.0, EndReason.NO_ATTENDEES)
+
+
+def test_a_bot_that_is_told_of_late_never_was_company() -> None:
+    attendance = company()
+    attendance.present({"a": "Ada"}, 1.0)
+    attendance.present({}, 100.0)
+    attendance.present({"b": "Notes"}, 150.0)
+    attendance.bots({"b"})
+    assert leaves_at(attendance, since=150.0) == (160.0, EndReason.NO_ATTENDEES)
+
+
+def test_a_bot_that_has_left_is_forgotten_by_nobody() -> None:
+    attendance = company()
+    attendance.bots({"b"})
+    attendance.present({"a": "Ada", "b": "Notes"}, 1.0)
+    attendance.present({"b": "Notes"}, 100.0)
+    attendance.bots(set())
+    attendance.present({}, 150.0)
+    assert leaves_at(attendance, since=150.0) == (160.0, EndReason.NO_ATTENDEES)
+
+
+def test_a_person_with_the_name_of_a_bot_is_company() -> None:
+    attendance = company()
+    attendance.present({"a": "Notes", "b": "Notes"}, 1.0)
+    attendance.bots({"b"})
+    assert leaves_at(attendance, since=1.0) == (301.0, EndReason.NO_SPEAKER)
+
+
+@pytest.mark.parametrize("name", ["Fireflies.ai Notetaker Ada", "ada's OTTERPILOT", "Otter.ai"])
+def test_a_note_taker_is_no_company(name: str) -> None:
+    attendance = company(NOTE_TAKERS)
+    attendance.present({"a": "Ada", "n": name}, 1.0)
+    attendance.present({"n": name}, 100.0)
+    assert leaves_at(attendance, since=100.0) == (160.0, EndReason.NO_ATTENDEES)
+
+
+def test_who_shows_a_note_takers_name_a_moment_later_never_was_company() -> None:
+    attendance = company(("*recorder*",))
+    attendance.present({"n": "Guest"}, 1.0)
+    attendance.present({"n": "The Recorder"}, 2.0)
+    assert leaves_at(attendance, since=2.0) == (120.0, EndReason.NO_ATTENDEES)
+
+
+@pytest.mark.parametrize("name", ["Ada Martin", "Otto", "Fred Fathom", "Notes", "Reader", ""])
+def test_people_are_no_note_takers(name: str) -> None:
+    assert not is_note_taker(name, NOTE_TAKERS)
+
+
+def test_a_bracket_in_a_pattern_is_a_bracket() -> None:
+    assert is_note_taker("Notes [bot]", ("* [bot]",))
+    assert not is_note_taker("Notes b", ("* [bot]",))
+
+
+@pytest.mark.parametrize("pattern", ["*", "**", "?*?", "a*", "*ab*", "  "])
+def test_a_pattern_that_matches_nearly_everybody_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="would match too many names"):
+        check_pattern(pattern)

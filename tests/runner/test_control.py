@@ -24,7 +24,14 @@ class Runner:
         self.directory = directory
         self.spool = Spool(directory, 1)
         self.leaves = 0
-        self.server = ControlServer(directory, self.spool, self._left, alive_every=alive_every)
+        self.other_bots: list[tuple[str, ...]] = []
+        self.server = ControlServer(
+            directory,
+            self.spool,
+            self._left,
+            on_other_bots=self.other_bots.append,
+            alive_every=alive_every,
+        )
 
     def _left(self) -> None:
         self.leaves += 1
@@ -52,6 +59,14 @@ async def test_news_are_what_was_and_what_comes(runner: Runner) -> None:
         assert [await anext(news) for _ in range(2)] == old[1:]
         fresh = runner.reach(BotStatus.IN_WAITING_ROOM)
         assert await anext(news) == fresh
+
+
+async def test_it_is_told_of_other_bots(runner: Runner) -> None:
+    async with control.connect(runner.directory) as client:
+        await client.tell_other_bots({"spaces/1/devices/7"})
+        await client.leave()
+    await until(lambda: runner.leaves == 1)
+    assert runner.other_bots == [("spaces/1/devices/7",)]
 
 
 async def test_everybody_who_follows_is_told_everything(runner: Runner) -> None:

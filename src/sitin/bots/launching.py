@@ -23,6 +23,8 @@ class LaunchSettings:
     """Seconds."""
     joinable: frozenset[Platform]
     """The platforms that this install has an adapter for."""
+    note_takers: tuple[str, ...] = ()
+    """Patterns of the names of other products' note takers."""
 
 
 def refusal(bot: Bot, settings: LaunchSettings) -> tuple[EndReason, str] | None:
@@ -53,5 +55,6 @@ def spec_of(bot: Bot, fencing_token: int, settings: LaunchSettings) -> BotSpec:
             silence=bot.silence_timeout,
             recording=settings.max_recording,
         ),
+        note_takers=settings.note_takers,
         browser=settings.browser,
     )

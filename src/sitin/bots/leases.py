@@ -3,14 +3,16 @@
 Used by the supervisor. All times are the database's, so hosts need not agree on the time.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from sitin.bots.errors import StaleLeaseError
 from sitin.bots.models import Bot, Lease, fencing_tokens
@@ -58,6 +60,7 @@ async def _lease(session: AsyncSession, bot_id: UUID, *, host_id: UUID, ttl: tim
         "fencing_token": fencing_tokens.next_value(),
         "expires_at": func.now() + ttl,
         "taken_at": func.now(),
+        "participant_id": None,
     }
     statement = (
         insert(Lease)
@@ -125,6 +128,38 @@ async def drop(session: AsyncSession, bot_id: UUID) -> None:
 async def is_leased(session: AsyncSession, bot_id: UUID) -> bool:
     """Whether anybody holds a lease of this bot."""
     return await session.scalar(select(Lease.bot_id).where(Lease.bot_id == bot_id)) is not None
+
+
+async def note_participant_id(
+    session: AsyncSession, bot_id: UUID, fencing_token: int, participant_id: str
+) -> None:
+    """Note under which id of the platform a bot is in its meeting, for the other bots there."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.bot_id == bot_id, Lease.fencing_token == fencing_token)
+        .values(participant_id=participant_id)
+    )
+
+
+async def in_the_same_meetings(
+    session: AsyncSession, bot_ids: Iterable[UUID]
+) -> dict[UUID, set[str]]:
+    """For each of these bots the ids of other bots, of any team and host, in its meeting.
+
+    A meeting is told by its normalised address. Bots without others are left out.
+    """
+    own, other = aliased(Bot), aliased(Bot)
+    query = (
+        select(own.id, Lease.participant_id)
+        .select_from(Lease)
+        .join(other, other.id == Lease.bot_id)
+        .join(own, and_(own.joined_url == other.joined_url, own.id != other.id))
+        .where(own.id.in_(list(bot_ids)), Lease.participant_id.is_not(None))
+    )
+    others: defaultdict[UUID, set[str]] = defaultdict(set)
+    for row in await session.execute(query):
+        others[row.id].add(row.participant_id)
+    return dict(others)
 
 
 async def asked_to_leave(session: AsyncSession, bot_ids: Iterable[UUID]) -> dict[UUID, datetime]:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from sitin.accounts.ledger import Ledger
-from sitin.bots import payloads, store
+from sitin.bots import leases, payloads, store
 from sitin.bots.charges import WAITED_FOR_NOTHING, charges
 from sitin.bots.endings import Ending, judge, steps_after_storing, steps_out_of_call
 from sitin.bots.erasing import erased
@@ -30,6 +30,7 @@ from sitin.contract.codes import BotStatus, EndReason, TranscriptionStatus
 from sitin.contract.events import (
     BotEvent,
     Ended,
+    JoinedAs,
     ParticipantLeft,
     ParticipantSeen,
     StatusReached,
@@ -38,6 +39,7 @@ from sitin.contract.events import (
 from sitin.contract.recording import ParticipantRef, Recording
 from sitin.kit.clock import Clock
 from sitin.kit.database import among
+from sitin.kit.wakeups import Channel, wake
 from sitin.notifications.events import EventType
 from sitin.notifications.service import (
     BotMessage,
@@ -205,6 +207,11 @@ class Lifecycle:
                 log.warning("unexpected_page", bot_id=str(bot.id), what=body.what)
             case Ended():
                 await self._leave_call(session, bot, body, event.at)
+            case JoinedAs(participant_id=participant_id):
+                await leases.note_participant_id(
+                    session, bot.id, event.fencing_token, participant_id
+                )
+                await wake(session, Channel.BOTS)
             case ParticipantLeft():
                 pass
 

@@ -257,3 +257,5 @@ class Lease(Base):
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     """By the database's clock."""
     taken_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    participant_id: Mapped[str | None] = mapped_column(Text)
+    """Under which id of the platform the bot is in its meeting; null until it is."""

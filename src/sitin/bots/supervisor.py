@@ -109,7 +109,7 @@ class Supervisor:
             await wait_for_event(self._look, self._settings.look_every.total_seconds())
 
     async def _take_round(self) -> None:
-        await self._pass_on_leaves()
+        await self._pass_on()
         room = self._room()
         if not room:
             return
@@ -178,14 +178,18 @@ class Supervisor:
             await self._rooms.lifecycle.lose(session, held, reason, message)
             await leases.give_back(session, bot.id, token)
 
-    async def _pass_on_leaves(self) -> None:
+    async def _pass_on(self) -> None:
+        """Tell the bots here who is to leave, and which other bots are in their meetings."""
         watched = {watch.bot_id: watch for watch in self._watches.values() if not watch.ended}
         if not watched:
             return
         async with self._rooms.database.transaction() as session:
             asked = await leases.asked_to_leave(session, watched)
+            others = await leases.in_the_same_meetings(session, watched)
         for bot_id in asked:
             await watched[bot_id].leave()
+        for bot_id, participant_ids in others.items():
+            await watched[bot_id].tell_other_bots(participant_ids)
 
     # Watching
 

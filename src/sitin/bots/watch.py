@@ -5,7 +5,7 @@ holds the lease; while the database is away the bot goes on and its events wait 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -68,6 +68,8 @@ class BotWatch:
         self._rooms = rooms
         self._on_ended = on_ended
         self._asked_to_leave = False
+        self._other_bots: set[str] = set()
+        """Which it has been told of."""
         self.ended = False
         self.lost = False
         self.bot_id = running.spec.bot_id
@@ -101,6 +103,12 @@ class BotWatch:
         if not self._asked_to_leave:
             self._asked_to_leave = True
             await self._running.leave()
+
+    async def tell_other_bots(self, participant_ids: Collection[str]) -> None:
+        """Tell the bot which other bots are in its meeting, each once."""
+        new = set(participant_ids) - self._other_bots
+        if new and await self._running.tell_other_bots(new):
+            self._other_bots |= new
 
     async def lose(self) -> None:
         """Have the bot leave, because its lease is gone; its last event will find that out too."""

@@ -29,6 +29,7 @@ from sitin.accounts.plans import Plans
 from sitin.kit.errors import OperatorError
 from sitin.providers.calendars.settings import CalendarSettings
 from sitin.providers.transcription.settings import TranscriptionSettings
+from sitin.runner.note_takers import NOTE_TAKERS, check_pattern
 
 _CHROMIUM = Path("/usr/bin/chromium")
 _HEADLESS_SHELL = Path("/usr/bin/chromium-headless-shell")
@@ -63,6 +64,14 @@ def _port_or_none(value: object) -> object:
 
 def _keys(value: object) -> object:
     return [one for one in re.split(r"[\s,]+", value) if one] if isinstance(value, str) else value
+
+
+def _patterns(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == "none":
+        return ()
+    return [check_pattern(one.strip()) for one in value.split(",") if one.strip()]
 
 
 def _json(value: object) -> object:
@@ -126,6 +135,9 @@ class Settings(BaseSettings):
     max_bots: int = Field(default_factory=default_max_bots, ge=0)
     bot_memory: int = Field(default=2048, ge=256)
     """The most a bot's processes may have to themselves together, in MiB."""
+    note_takers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_patterns)] = NOTE_TAKERS
+    """Patterns of the names of other products' note takers, separated by commas. A bot does not
+    stay in a meeting for them; ``none`` for no such names."""
     schedule_tolerance: Duration = Field(default=timedelta(minutes=15), ge=timedelta(0))
     """How late a scheduled bot is still sent after the service was down."""
     calendar_sync_every: Duration = Field(default=timedelta(hours=1), gt=timedelta(0))

@@ -174,6 +174,7 @@ async def _start_worker(
             video=settings.video,
             max_recording=settings.max_recording.total_seconds(),
             joinable=frozenset(ADAPTERS),
+            note_takers=settings.note_takers,
         ),
     )
     running.start("bots", supervisor.run())

@@ -7,7 +7,7 @@ directory, one ``BotEvent`` a line, numbered from 1 without a gap.
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sitin.contract.base import Frozen
 from sitin.contract.codes import BotStatus, EndReason
@@ -28,8 +28,10 @@ class ParticipantSeen(Frozen):
 
     kind: Literal["participant_seen"] = "participant_seen"
     participant_id: str
-    """As the platform names the device or user; unique within the meeting."""
+    """As the platform named the device or user at first; the same for who comes back."""
     name: str
+    device_id: str | None = None
+    """As the platform names them now, where that is another id."""
 
 
 class ParticipantLeft(Frozen):
@@ -37,6 +39,14 @@ class ParticipantLeft(Frozen):
 
     kind: Literal["participant_left"] = "participant_left"
     participant_id: str
+
+
+class JoinedAs(Frozen):
+    """The platform lists the bot itself among those in the meeting."""
+
+    kind: Literal["joined_as"] = "joined_as"
+    participant_id: str
+    """As the platform names the bot's device; the same for all who are in the meeting."""
 
 
 class UnexpectedSeen(Frozen):
@@ -59,7 +69,7 @@ class Ended(Frozen):
 
 
 EventBody = Annotated[
-    StatusReached | ParticipantSeen | ParticipantLeft | UnexpectedSeen | Ended,
+    StatusReached | ParticipantSeen | ParticipantLeft | JoinedAs | UnexpectedSeen | Ended,
     Field(discriminator="kind"),
 ]
 
@@ -73,11 +83,36 @@ class BotEvent(Frozen):
     fencing_token: int
     body: EventBody
 
+    @field_validator("body", mode="before")
+    @classmethod
+    def _is_storable(cls, body: object) -> object:
+        # Names come from a page: one that no database can store must not hold up what follows.
+        return _without_nul(body)
+
+
+def _without_nul(value: object) -> object:
+    match value:
+        case str():
+            return value.replace("\x00", "\ufffd")
+        case list():
+            return [_without_nul(one) for one in value]
+        case dict():
+            return {key: _without_nul(one) for key, one in value.items()}
+    return value
+
 
 class Leave(Frozen):
     """Leave the meeting, keep what was recorded."""
 
     kind: Literal["leave"] = "leave"
+
+
+class OtherBots(Frozen):
+    """Other bots of this install are in the meeting, or were: they are no company."""
+
+    kind: Literal["other_bots"] = "other_bots"
+    participant_ids: tuple[str, ...]
+    """As the platform names them; see ``JoinedAs``."""
 
 
 class Follow(Frozen):
@@ -87,4 +122,4 @@ class Follow(Frozen):
     after: int = 0
 
 
-Command = Annotated[Leave | Follow, Field(discriminator="kind")]
+Command = Annotated[Leave | OtherBots | Follow, Field(discriminator="kind")]

@@ -1,6 +1,6 @@
 """The Protocol between the worker and the processes of its bots. For runner and bots."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +31,13 @@ class RunningBot(Protocol):
 
     async def leave(self) -> None:
         """Ask it to leave the meeting; asking twice, or too late, is no error."""
+        ...
+
+    async def tell_other_bots(self, participant_ids: Collection[str]) -> bool:
+        """Tell it under which ids other bots of this install are, or were, in its meeting.
+
+        Returns whether it was told; one that cannot be reached has left or is being recovered.
+        """
         ...
 
     async def discard(self) -> None:

@@ -60,11 +60,18 @@ class Over(Frozen):
     message: str | None = None
 
 
+UNNAMED = "Unnamed participant"
+"""The name of somebody for whom the platform shows none."""
+
+
 class RosterEntry(Frozen):
     """Somebody in the meeting."""
 
     participant_id: str
+    """As the platform names the device or user; another one for who leaves and comes back."""
     name: str
+    picture: str = ""
+    """The address of the picture that the platform shows of them; empty where there is none."""
     is_self: bool = False
     is_presentation_of: str | None = None
     """Set for a shared screen that the platform lists as a device of its own: whose it is."""

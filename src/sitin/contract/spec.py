@@ -52,4 +52,6 @@ class BotSpec(Frozen):
     video: Literal["live", "dense"] = "live"
     """Whether the MP4 is made during the meeting or composed afterwards."""
     timeouts: Timeouts
+    note_takers: tuple[str, ...] = ()
+    """Patterns of the names of other products' note takers, which are no company."""
     browser: BrowserSpec

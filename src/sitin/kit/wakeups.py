@@ -28,7 +28,7 @@ class Channel(StrEnum):
     """What has changed."""
 
     BOTS = "sitin_bots"
-    """A bot was queued, or one was asked to leave."""
+    """A bot was queued, is in its meeting, or was asked to leave."""
     SCHEDULE = "sitin_schedule"
     """A bot was scheduled, or its time was changed."""
     JOBS = "sitin_jobs"

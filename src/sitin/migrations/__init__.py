@@ -1,4 +1,4 @@
 """Database migrations, applied in order by Alembic."""
 
-HEAD = "0016_audit"
+HEAD = "0017_bot_participants"
 """The last of them."""

@@ -123,7 +123,9 @@ async def _attend(
     log = structlog.get_logger()
     adapter = ADAPTERS[spec.platform]
     session = Session(spec, directory, spool, adapter, driver, surroundings)
-    control = ControlServer(directory, spool, on_leave=session.leave)
+    control = ControlServer(
+        directory, spool, on_leave=session.leave, on_other_bots=session.tell_other_bots
+    )
     await control.open()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, session.terminate)
     announce(directory)

@@ -4,7 +4,7 @@ For the runner: run once after the meeting, and again where a crash came between
 but the recording directory, so that the process that recorded need not be the one that assembles.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from sitin.contract.recording import (
     Recording,
 )
 from sitin.runner.capture import mp4
-from sitin.runner.capture.activity import diarization, read_activity
-from sitin.runner.capture.audio_files import rewrite
+from sitin.runner.capture.activity import diarization, merged, read_activity
+from sitin.runner.capture.audio_files import mix, rewrite
 from sitin.runner.capture.compose import compose, compose_card
 from sitin.runner.capture.sound import RATE
 from sitin.runner.capture.stage import Names
@@ -39,7 +39,7 @@ _TYPES = {
 }
 
 
-def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> Recording | None:
+def assemble(directory: Path, events: Sequence[BotEvent], *, complete: bool) -> Recording | None:
     """Make the files; ``None`` where nothing was recorded.
 
     ``complete`` tells that the capture closed its files; else they end where a crash cut them off.
@@ -55,18 +55,21 @@ def assemble(directory: Path, events: Iterable[BotEvent], *, complete: bool) -> 
     names = _names(events)
     if start.kind is not Kind.AUDIO and start.pictures:
         _video(capture, directory, start, tuple(names.values()), complete=complete)
-    index = read_index(capture)
+    voices = _voices_of(read_index(capture), events)
     activity = read_activity(capture / "activity")
-    heard = {index[number]: levels for number, levels in activity.items() if number in index}
+    heard = {
+        participant: merged([activity[one] for one in numbers if one in activity])
+        for participant, numbers in voices.items()
+    }
     segments = diarization(heard, names)
     participants = _participants(names, segments)
     called = {one.participant_id: one.name for one in participants}
-    voices = _voices(capture, directory, index, participants, seconds, complete=complete)
+    files = _voices(capture, directory, voices, participants, seconds, complete=complete)
     _diarization(directory, segments, called)
     return Recording(
         started_at=datetime.fromtimestamp(start.origin, UTC),
         duration=round(seconds, 3),
-        files=tuple(_files(directory, voices)),
+        files=tuple(_files(directory, files)),
         participants=tuple(participants),
         complete=complete,
     )
@@ -121,6 +124,22 @@ def _names(events: Iterable[BotEvent]) -> dict[str, str]:
     return names
 
 
+def _voices_of(index: dict[int, str], events: Iterable[BotEvent]) -> dict[str, list[int]]:
+    """The numbers of each participant's voices.
+
+    There are two of somebody who came back and was heard before the platform listed them.
+    """
+    participant_of = {
+        event.body.device_id: event.body.participant_id
+        for event in events
+        if isinstance(event.body, ParticipantSeen) and event.body.device_id is not None
+    }
+    voices: dict[str, list[int]] = {}
+    for number, voice in index.items():
+        voices.setdefault(participant_of.get(voice, voice), []).append(number)
+    return voices
+
+
 def _participants(
     names: dict[str, str], segments: list[DiarizationSegment]
 ) -> list[ParticipantRef]:
@@ -136,7 +155,7 @@ def _participants(
 def _voices(
     capture: Path,
     directory: Path,
-    index: dict[int, str],
+    voices: dict[str, list[int]],
     participants: list[ParticipantRef],
     seconds: float,
     *,
@@ -146,15 +165,18 @@ def _voices(
     target_directory = directory / "participants"
     target_directory.mkdir(exist_ok=True)
     refs = []
-    for number, participant in index.items():
+    for participant, of_participant in voices.items():
         if participant not in numbers:
             continue  # heard, but never so that anybody could have understood a word
-        source = capture / "voices" / f"{number}.flac"
+        paths = [capture / "voices" / f"{number}.flac" for number in of_participant]
+        sources = [one for one in paths if one.exists()]
         target = target_directory / f"{numbers[participant]}.flac"
-        if source.exists() and complete:
-            source.replace(target)
-        elif source.exists():
-            rewrite(source, target, pad_to=round(seconds * RATE))
+        if len(sources) > 1:
+            mix(sources, target, pad_to=round(seconds * RATE))
+        elif sources and complete:
+            sources[0].replace(target)
+        elif sources:
+            rewrite(sources[0], target, pad_to=round(seconds * RATE))
         refs.append(_ref(directory, target, ArtifactKind.PARTICIPANT_AUDIO, participant))
     return refs
 

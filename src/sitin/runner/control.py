@@ -8,14 +8,14 @@ more than 107 bytes.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 from pydantic import TypeAdapter
 
-from sitin.contract.events import BotEvent, Command, Follow, Leave
+from sitin.contract.events import BotEvent, Command, Follow, Leave, OtherBots
 from sitin.kit.waiting import wait_for_event
 from sitin.runner.spool import Spool, read_spool
 
@@ -40,12 +40,14 @@ class ControlServer:
         spool: Spool,
         on_leave: Callable[[], None],
         *,
+        on_other_bots: Callable[[tuple[str, ...]], None] = lambda _: None,
         alive_every: float = ALIVE_EVERY,
     ) -> None:
         self._alive_every = alive_every
         self._directory = directory
         self._spool = spool
         self._on_leave = on_leave
+        self._on_other_bots = on_other_bots
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._news: dict[asyncio.Task[None], asyncio.Event] = {}
@@ -84,6 +86,8 @@ class ControlServer:
                 command = _COMMAND.validate_json(line)
                 if isinstance(command, Leave):
                     self._on_leave()
+                elif isinstance(command, OtherBots):
+                    self._on_other_bots(command.participant_ids)
                 elif news is None:
                     fresh = asyncio.Event()
                     news = asyncio.create_task(self._send_news(command, writer, fresh))
@@ -148,6 +152,10 @@ class ControlClient:
     async def leave(self) -> None:
         """Ask the bot to leave."""
         await self._say(Leave())
+
+    async def tell_other_bots(self, participant_ids: Iterable[str]) -> None:
+        """Tell the bot under which ids other bots of this install are in its meeting."""
+        await self._say(OtherBots(participant_ids=tuple(participant_ids)))
 
     async def news(self, *, after: int) -> AsyncIterator[BotEvent | None]:
         """Events above ``after``, and ``None`` for a sign of life; ends with the runner.

@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, ElementHandle, Page
 from playwright.async_api import Error as PlaywrightError
 
 from sitin.contract.codes import RecordingMode
-from sitin.contract.meeting import MeetingAdapter, Sources
+from sitin.contract.meeting import MediaSource, MeetingAdapter, Sources
 from sitin.contract.spec import BotSpec
 from sitin.kit.waiting import wait_for_event
 from sitin.runner.assemble import CAPTURE
@@ -77,6 +77,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._link = PageLink(self._receive, listener=listener)
         self._table = SourceTable(adapter.capabilities.audio_topology)
+        self._sources = Sources(audio={}, video={})
         self._engine: CaptureEngine | None = None
         self._tab: TabRecording | None = None
         self._known: list[Item] = []
@@ -90,6 +91,9 @@ class Recorder:
         """Zero of the recording's times, in seconds since 1970."""
         self.on_heard: Callable[[], None] = lambda: None
         self.names: dict[str, str] = {}
+        """Of those who are in the meeting besides the bot, by participant."""
+        self.participant_of: Callable[[str], str] = str
+        """The participant whom one of the platform's ids belongs to."""
         self.kind = _kind(spec)
         self.records_tabs = True
         """Whether the browser can record a tab."""
@@ -255,12 +259,26 @@ class Recorder:
         await self._link.close()
 
     def sources(self, sources: Sources) -> None:
-        """Whose voice and picture the streams are."""
-        self._table.audio = sources.audio
-        self._table.video = sources.video
+        """Whose voice and picture the streams are, by the platform's ids."""
+        self._sources = sources
+        self._name_sources()
 
-    def dominant(self, participant: str | None) -> None:
+    def people(self, names: dict[str, str]) -> None:
+        """Who is in the meeting now, by participant."""
+        self.names = names
+        self._name_sources()
+
+    def _name_sources(self) -> None:
+        self._table.audio = {key: self._named(one) for key, one in self._sources.audio.items()}
+        self._table.video = {key: self._named(one) for key, one in self._sources.video.items()}
+
+    def _named(self, source: MediaSource) -> MediaSource:
+        participant = self.participant_of(source.participant_id)
+        return source.model_copy(update={"participant_id": participant})
+
+    def dominant(self, device_id: str | None) -> None:
         """Who speaks, as the platform says."""
+        participant = None if device_id is None else self.participant_of(device_id)
         self._table.dominant(participant, time.time())
 
     def _receive(self, items: list[Item]) -> None:

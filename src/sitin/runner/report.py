@@ -7,6 +7,7 @@ from playwright.async_api import Page
 from sitin.contract.codes import BotStatus
 from sitin.contract.events import (
     Ended,
+    JoinedAs,
     ParticipantLeft,
     ParticipantSeen,
     StatusReached,
@@ -14,6 +15,7 @@ from sitin.contract.events import (
 )
 from sitin.contract.meeting import Roster
 from sitin.runner.browser import snapshot
+from sitin.runner.people import People, others_of
 from sitin.runner.spool import Spool
 
 _UP_TO_RECORDING = frozenset(
@@ -36,8 +38,17 @@ class Report:
         self._status: BotStatus | None = None
         self._has_recorded = False
         self._snapshots = 0
-        self.people: dict[str, str] = {}
+        self._people = People()
+        self._joined_as: str | None = None
+
+    @property
+    def people(self) -> dict[str, str]:
         """Names of those in the meeting besides the bot, by participant."""
+        return self._people.present
+
+    def participant_of(self, device_id: str) -> str:
+        """Returns the participant whom one of the platform's ids belongs to."""
+        return self._people.participant_of(device_id)
 
     def reach(self, status: BotStatus, message: str | None = None) -> None:
         """The bot has reached a status."""
@@ -48,17 +59,18 @@ class Report:
 
     def roster(self, roster: Roster) -> None:
         """These are in the meeting now."""
-        people = {
-            one.participant_id: one.name
-            for one in roster.entries
-            if not one.is_self and one.is_presentation_of is None
-        }
-        for participant, name in people.items():
-            if self.people.get(participant) != name:
-                self._spool.append(ParticipantSeen(participant_id=participant, name=name))
-        for participant in self.people.keys() - people.keys():
+        own = next((one.participant_id for one in roster.entries if one.is_self), None)
+        if own is not None and own != self._joined_as:
+            self._joined_as = own
+            self._spool.append(JoinedAs(participant_id=own))
+        arrivals, departures = self._people.update(others_of(roster))
+        for one in arrivals:
+            device = one.device_id if one.device_id != one.participant_id else None
+            self._spool.append(
+                ParticipantSeen(participant_id=one.participant_id, name=one.name, device_id=device)
+            )
+        for participant in departures:
             self._spool.append(ParticipantLeft(participant_id=participant))
-        self.people = people
 
     async def unexpected(self, page: Page, what: str) -> None:
         """The page shows something nobody expected: keep it."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from playwright.async_api import Playwright
@@ -73,12 +73,19 @@ class Session:
         self._surroundings = surroundings
         self._visit: Visit | None = None
         self._asked_to_end: EndReason | None = None
+        self._other_bots: frozenset[str] = frozenset()
         self._has_recording = False
         """Whether an earlier visit has left one."""
 
     def leave(self) -> None:
         """Leave because the API says so."""
         self._end(EndReason.API_REQUEST)
+
+    def tell_other_bots(self, participant_ids: Iterable[str]) -> None:
+        """Under these ids of the platform other bots are in the meeting; they are no company."""
+        self._other_bots |= frozenset(participant_ids)
+        if self._visit is not None:
+            self._visit.other_bots(self._other_bots)
 
     def terminate(self) -> None:
         """Leave because the system says so."""
@@ -114,7 +121,9 @@ class Session:
             raise TabNeededError
         recorder.records_tabs = records_tabs
         visit = self._visit = Visit(self._spec, adapter, recorder, self._report)
+        visit.other_bots(self._other_bots)
         recorder.on_heard = visit.heard
+        recorder.participant_of = self._report.participant_of
         if self._asked_to_end is not None:
             visit.end(self._asked_to_end)
         await recorder.open()

@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +125,15 @@ class SupervisedBot:
         with suppress(OSError):
             async with control.connect(self.directory) as client:
                 await client.leave()
+
+    async def tell_other_bots(self, participant_ids: Collection[str]) -> bool:
+        """Tell it under which ids other bots are in its meeting; returns whether it was told."""
+        try:
+            async with control.connect(self.directory) as client:
+                await client.tell_other_bots(participant_ids)
+        except OSError:
+            return False
+        return True
 
     async def discard(self) -> None:
         """Delete everything of this bot's."""

@@ -5,7 +5,7 @@ Knows no selector (that is the adapter's) and no frame (that is the capture's). 
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 
 import structlog
@@ -27,6 +27,7 @@ from sitin.contract.meeting import (
 )
 from sitin.contract.spec import BotSpec
 from sitin.runner.attendance import Attendance
+from sitin.runner.people import others_of
 from sitin.runner.recorder import Recorder, TabNeededError
 from sitin.runner.report import Report
 
@@ -68,6 +69,9 @@ class Visit:
         self._tasks: list[asyncio.Task[None]] = []
         self._somebody = asyncio.Event()
         """Set while anybody is in the meeting besides the bot."""
+        self._others: dict[str, str] = {}
+        """Names of those who are in the meeting besides the bot, by the platform's ids."""
+        self._other_bots: Collection[str] = ()
         self._on_the_roster = False
         """Whether the platform lists the bot among those in the call."""
 
@@ -81,6 +85,12 @@ class Visit:
         """Somebody was heard."""
         if self._attendance is not None:
             self._attendance.heard(time.monotonic())
+
+    def other_bots(self, ids: Collection[str]) -> None:
+        """Other bots of this install that are or were in the meeting, by the platform's ids."""
+        self._other_bots = ids
+        if self._attendance is not None:
+            self._attendance.bots(ids)
 
     async def run(self, context: BrowserContext) -> Over:
         """Visit the meeting; gives why it ended. Raises ``TabNeededError``."""
@@ -164,10 +174,11 @@ class Visit:
             case Roster():
                 self._on_the_roster |= any(one.is_self for one in signal.entries)
                 self._report.roster(signal)
-                self._recorder.names = self._report.people
+                self._recorder.people(self._report.people)
+                self._others = {one.participant_id: one.name for one in others_of(signal)}
                 if self._attendance is not None:
-                    self._attendance.present(self._report.people.keys(), time.monotonic())
-                (self._somebody.set if self._report.people else self._somebody.clear)()
+                    self._attendance.present(self._others, time.monotonic())
+                (self._somebody.set if self._others else self._somebody.clear)()
             case Sources():
                 self._recorder.sources(signal)
             case DominantSpeaker():
@@ -182,8 +193,12 @@ class Visit:
 
     def _admit(self) -> None:
         if self._attendance is None:
-            self._attendance = Attendance(self._spec.timeouts, time.monotonic())
-            self._attendance.present(self._report.people.keys(), time.monotonic())
+            now = time.monotonic()
+            self._attendance = Attendance(
+                self._spec.timeouts, now, note_takers=self._spec.note_takers
+            )
+            self._attendance.bots(self._other_bots)
+            self._attendance.present(self._others, now)
             self._report.reach(BotStatus.IN_CALL_NOT_RECORDING)
 
     async def _record(self, page: Page) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sitin.runner.capture.audio_files import FlacFile, rewrite
+from sitin.runner.capture.audio_files import FlacFile, mix, rewrite
 from sitin.runner.capture.mp4 import duration
 from sitin.runner.capture.sound import RATE, Samples
 from tests.runner.capture.media import read_sound, tone
@@ -130,3 +130,32 @@ def test_a_full_disk_is_told_as_what_it_is() -> None:
     with pytest.raises(OSError, match="No space left") as caught:
         file.write(tone(5.0))
     assert caught.value.errno == errno.ENOSPC
+
+
+@given(st.lists(st.integers(0, 60_000), min_size=1, max_size=4), st.integers(0, 80_000))
+@settings(max_examples=25, deadline=None)
+def test_a_mix_is_the_sum_of_its_files(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], pad_to: int
+) -> None:
+    directory = tmp_path_factory.mktemp("flac")
+    sources, expected = [], np.zeros(max(*sizes, pad_to, 1, *([1] if 0 in sizes else [])), np.int32)
+    for number, size in enumerate(sizes):
+        samples = (noise(1.3)[:size] // 4).astype(np.int16)
+        file = FlacFile(directory / f"{number}.flac")
+        file.write(samples)
+        file.close()
+        sources.append(file.path)
+        expected[: samples.size] += samples
+    written = mix(sources, directory / "mix.flac", pad_to=pad_to)
+    assert written == expected.size
+    assert np.array_equal(read_sound(directory / "mix.flac"), expected)
+
+
+def test_a_mix_that_is_too_loud_is_clipped(tmp_path: Path) -> None:
+    loud = np.full(1000, 30_000, np.int16)
+    for name in ("a", "b"):
+        file = FlacFile(tmp_path / name)
+        file.write(loud)
+        file.close()
+    mix([tmp_path / "a", tmp_path / "b"], tmp_path / "mix")
+    assert set(read_sound(tmp_path / "mix").tolist()) == {32_767}

@@ -12,12 +12,11 @@ from google.protobuf.message import DecodeError
 from pydantic import Field, ValidationError
 
 from sitin.contract.base import Frozen
-from sitin.contract.meeting import MediaSource, Roster, RosterEntry, Sources
+from sitin.contract.meeting import UNNAMED, MediaSource, Roster, RosterEntry, Sources
 from sitin.platforms.meet import wire_pb2 as wire
 
 MAX_MESSAGE = 4 * 1024 * 1024
 """Bytes of one message after unpacking; a meeting of a thousand has some 300 kB."""
-_UNNAMED = "Unnamed participant"
 
 
 class UnreadableError(Exception):
@@ -85,7 +84,7 @@ class MeetRoster:
         if not self._users:
             return Roster(
                 entries=tuple(
-                    RosterEntry(participant_id=one.id, name=one.name or _UNNAMED, is_self=one.self)
+                    RosterEntry(participant_id=one.id, name=one.name or UNNAMED, is_self=one.self)
                     for one in self._tiles
                 )
             )
@@ -93,7 +92,8 @@ class MeetRoster:
             entries=tuple(
                 RosterEntry(
                     participant_id=user.device_id,
-                    name=user.display_name or user.full_name or _UNNAMED,
+                    name=user.display_name or user.full_name or UNNAMED,
+                    picture=user.picture,
                     is_self=user.HasField("self"),
                     is_presentation_of=user.parent_device_id or None,
                 )

@@ -6,7 +6,7 @@ cannot. A turn is a run of speech with pauses under 0.8 seconds, a segment of th
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,15 @@ def read_activity(path: Path) -> dict[int, Levels]:
         whole = heard_of.setdefault(number, np.full(length, _SILENT, np.uint8))
         whole[start : start + heard.size] = heard
     return heard_of
+
+
+def merged(voices: Sequence[Levels]) -> Levels:
+    """The levels of one participant who was heard as several voices: the loudest of each step."""
+    length = max((one.size for one in voices), default=0)
+    levels_of_all = np.full(length, _SILENT, np.uint8)
+    for one in voices:
+        levels_of_all[: one.size] = np.minimum(levels_of_all[: one.size], one)
+    return levels_of_all
 
 
 def _records(data: bytes) -> Iterable[tuple[int, int, Levels]]:

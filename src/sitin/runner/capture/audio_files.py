@@ -2,13 +2,14 @@
 
 import errno
 from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 import soundfile
 
-from sitin.runner.capture.sound import RATE, Samples
+from sitin.runner.capture.sound import RATE, Lane, Samples
 
 _SILENCE: Samples = np.zeros(RATE, np.int16)
 _AT_ONCE = 120 * RATE
@@ -94,16 +95,53 @@ def rewrite(source: Path, target: Path, *, pad_to: int = 0) -> int:
 
     Silence is added up to ``pad_to`` samples. Gives the samples written.
     """
+    return mix([source], target, pad_to=pad_to)
+
+
+def mix(sources: Sequence[Path], target: Path, *, pad_to: int = 0) -> int:
+    """Write the sum of several FLAC files, each of which a crash may have cut off.
+
+    Silence is added up to ``pad_to`` samples. Gives the samples written.
+    """
     out = FlacFile(target)
-    try:
-        with av.open(str(source)) as container:
-            for frame in container.decode(audio=0):
-                samples: Samples = frame.to_ndarray().reshape(-1).astype(np.int16)
-                out.write(samples)
-    except av.FFmpegError:
-        # The last frame was cut in the middle; everything before it has been written.
-        pass
+    lane = Lane()
+    readers = [_Reader(one) for one in sources]
+    while readers:
+        # As far as all that are not at their end have been read; the rest waits in the lane.
+        readers = [one for one in readers if one.read_into(lane)]
+        until = min((one.samples for one in readers), default=None)
+        samples = lane.take(lane.end if until is None else until)
+        if samples is not None:
+            out.write(samples)
     if out.samples < pad_to:
         out.silence(pad_to - out.samples)
     out.close()
     return out.samples
+
+
+class _Reader:
+    """One FLAC file, read a frame at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._frames = _frames(path)
+        self.samples = 0
+        """How many have been read."""
+
+    def read_into(self, lane: Lane) -> bool:
+        """Add the next frame to a lane; tells whether there was one."""
+        samples = next(self._frames, None)
+        if samples is None:
+            return False
+        lane.add(self.samples, samples)
+        self.samples += samples.size
+        return True
+
+
+def _frames(path: Path) -> Iterator[Samples]:
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(audio=0):
+                yield frame.to_ndarray().reshape(-1).astype(np.int16)
+    except av.FFmpegError:
+        # The last frame was cut in the middle; everything before it has been given.
+        return

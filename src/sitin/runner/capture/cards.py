@@ -6,13 +6,13 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from sitin.contract.meeting import UNNAMED
 from sitin.runner.capture.mp4 import HEIGHT, WIDTH
 
 MAX_LINES = 8
 """Lines of a card. Where more people are there, the last line counts those who are left out."""
 
 _NOBODY = "No participants"
-_UNNAMED = "Unnamed participant"
 _BACKGROUND, _TEXT = (32, 33, 36), (232, 234, 237)
 _LARGEST, _SMALLEST, _STEP = 72, 36, 4
 """Sizes of the font in pixels; the largest at which every line fits is taken."""
@@ -56,7 +56,7 @@ def _lines(names: Sequence[str]) -> list[str]:
 
 def _printable(name: str) -> str:
     words = "".join(c if c.isprintable() else " " for c in name).split()
-    return " ".join(words) or _UNNAMED
+    return " ".join(words) or UNNAMED
 
 
 def _shortened(

@@ -164,6 +164,11 @@ class Lane:
             self._sum = np.concatenate([self._sum, np.zeros(end - self._sum.size, np.int32)])
         self._sum[end - samples.size : end] += samples
 
+    @property
+    def end(self) -> int:
+        """Where the sound that was added and not yet taken ends."""
+        return self._base + self._sum.size
+
     def take(self, until: int) -> Samples | None:
         """Everything up to ``until``; ``None`` where nothing was added."""
         count = until - self._base

@@ -87,10 +87,12 @@ class Director:
         return max(running, default=None)
 
     def _of(self, participant: str, at: float) -> int | None:
+        # Who came back has a second camera track; the first one has ended.
         for number, one in self._tracks.items():
             owner = self._owner(one)
-            if owner.participant_id == participant and not owner.presentation:
-                return number if self._visible(one, at) else None
+            mine = owner.participant_id == participant and not owner.presentation
+            if mine and self._visible(one, at):
+                return number
         return None
 
     def _owner(self, track: _Track) -> MediaSource:
